@@ -1,0 +1,117 @@
+/* kernels.h: what Cython calls.  One table of functions per CPU target and dtype; kernels.dispatch.c fills it.
+ *
+ * A function works on a tile, on the calling thread: it neither allocates nor validates, prints, raises or keeps state.
+ * void * is float * in the float table and double * in the double table ("real").  Strides are in elements, of rows and
+ * of columns, and may be negative or zero; "contiguous" means row-major without gaps.  NULL stands for "not there".
+ * Results depend on the arguments alone, never on where a tile lies in memory or on who calls: the same bits for any
+ * number of threads follow from splitting the work by shape.
+ */
+#ifndef FASTNN_KERNELS_H
+#define FASTNN_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int64_t i64;
+
+/* dtype of X, as numpy_kernels sees it */
+enum { FNN_FLOAT32 = 0, FNN_FLOAT64 = 1, FNN_UINT8 = 2 };
+
+/* What happens to a tile of C while it is still in registers: C = f(C + bias), and C + bias to Z where it is wanted. */
+typedef struct {
+    const void *bias; /* (n,) real, contiguous, or NULL */
+    int act;          /* code of activations.h; 0 is identity */
+    void *Z;          /* (m, n) real with the strides below, or NULL */
+    i64 z_row, z_col;
+} fnn_epilogue;
+
+/* What a block of rows of X is: dense with any strides (in elements of x_dtype), or CSR. */
+typedef struct {
+    int x_dtype;           /* FNN_FLOAT32, FNN_FLOAT64 or FNN_UINT8 */
+    const void *data;      /* dense: element (0, 0); CSR: the values */
+    i64 row_step, col_step;
+    i64 n_in;
+    int index_bytes;       /* 0 dense, 4 or 8 CSR */
+    const void *indices, *indptr;
+    double scale;          /* const's input scale; cast to real before it multiplies */
+} fnn_rows;
+
+typedef struct {
+    const char *target;  /* "v2", "v3", "v4", "baseline" */
+    int real_bytes;      /* 4 or 8 */
+    int vector_bytes;    /* 16, 32, 64 */
+
+    /* sum_i x_i y_i */
+    double (*dot)(i64 n, const void *x, i64 x_step, const void *y, i64 y_step);
+
+    /* C = A B, or C += A B; then the epilogue where e is not NULL.  scratch: gemm_scratch_bytes bytes, 64-byte aligned,
+     * for packed panels; may be NULL where that is 0.  k may be 0. */
+    void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
+                 void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch);
+    size_t gemm_scratch_bytes;
+
+    /* y = f(x), (m, n); y may be x */
+    void (*activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col);
+    /* dx = dy f'(yz); dx may be dy */
+    void (*activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy, i64 dy_row,
+                            i64 dy_col, void *dx, i64 dx_row, i64 dx_col);
+    /* Y = link(R); Y may be R */
+    void (*link)(int code, i64 m, i64 n, const void *R, i64 r_row, i64 r_col, void *Y, i64 y_row, i64 y_col);
+    /* dY becomes dR; both contiguous */
+    void (*link_backward)(int code, i64 m, i64 n, const void *Y, void *dY);
+    /* sum_i w_i l(R_i, T_i) / norm in double; dR is written where not NULL and may be R; all contiguous */
+    double (*loss)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, const void *weights,
+                   double norm, void *dR);
+    /* out_j = (accumulate ? out_j : 0) + sum_i A_ij; out contiguous */
+    void (*column_sums)(i64 m, i64 n, const void *A, i64 a_row, i64 a_col, int accumulate, void *out);
+
+    /* Rows of dense X, as real times scale, to out (m, n_in) contiguous: rows[0..m), or first, first + 1, ... where rows
+     * is NULL. */
+    void (*gather)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, void *out);
+    /* Y (m, n_out) contiguous = CSR rows times W (n_in, n_out) contiguous, then the epilogue (its Z contiguous). */
+    void (*sparse_forward)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out, const void *W, void *Y,
+                           const fnn_epilogue *e);
+    /* dW (n_in, n_out) contiguous += CSR rows^T dZ, for the columns of X in [column_from, column_to) only, so that threads
+     * may share the work.  dZ (m, n_out) contiguous.  The caller has cleared dW where it must be. */
+    void (*sparse_weight_gradient)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out, i64 column_from,
+                                   i64 column_to, const void *dZ, void *dW);
+    /* Rows of T to out (m, n_out) contiguous: T is real (.., n_out), or int32 (.., 1) labels where labels is not 0, which
+     * become one-hot rows. */
+    void (*targets)(int labels, const void *T, i64 n_out, const i64 *rows, i64 first, i64 m, void *out);
+    /* out_i = values[rows[i]] (real) */
+    void (*take)(const void *values, const i64 *rows, i64 first, i64 m, void *out);
+
+    /* out = Y times dropout factors (dropout.h) for rows[i] (or first + i), units 0 .. n-1; contiguous; out may be Y */
+    void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate, const void *Y,
+                    void *out);
+
+    /* w <- decay w, then one step of the rule on n contiguous parameters; scalars = (a, b, c, e) of updates.h */
+    void (*update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s, void *v);
+    /* y += a x;  x *= a;  sum of squares in double; all contiguous */
+    void (*axpy)(i64 n, double a, const void *x, void *y);
+    void (*scale)(i64 n, double a, void *x);
+    double (*sum_squares)(i64 n, const void *x);
+} fnn_kernels;
+
+/* The tables of the best target that this processor has, or of the one named (NULL or "" = best; NULL result = this
+ * build or this processor lacks it).  is_double picks the dtype. */
+const fnn_kernels *fnn_select(const char *target, int is_double);
+/* Names of the targets of this build that this processor has, best first, NULL at the end. */
+const char *const *fnn_targets(void);
+
+/* The scalars of an update, computed once per step: hyper is one row of the hyper table, t the steps done before. */
+void fnn_prepare(int rule, const double *hyper, i64 t, double *scalars, double *decay);
+
+/* ---- the thread pool (pool.c) ----
+ * Run body(context, i) for i in 0 .. chunks - 1 on up to `threads` threads, the caller among them; return when all are
+ * done.  Chunks are claimed one by one, so nobody waits for a sleeping helper.  threads = 1, or a pool that another
+ * caller is using, runs all on the caller's thread.  Started on first use, grown on demand, forgotten in a forked child.
+ */
+typedef void (*fnn_body)(void *context, i64 chunk);
+void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context);
+/* Helper threads alive in this process, and the most that took part in one run since fnn_pool_reset_statistics(). */
+int fnn_pool_threads(void);
+int fnn_pool_most_used(void);
+void fnn_pool_reset_statistics(void);
+
+#endif
