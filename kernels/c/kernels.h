@@ -103,11 +103,12 @@ const char *const *fnn_targets(void);
 void fnn_prepare(int rule, const double *hyper, i64 t, double *scalars, double *decay);
 
 /* ---- the thread pool (pool.c) ----
- * Run body(context, i) for i in 0 .. chunks - 1 on up to `threads` threads, the caller among them; return when all are
- * done.  Chunks are claimed one by one, so nobody waits for a sleeping helper.  threads = 1, or a pool that another
+ * Run body(context, i, participant) for i in 0 .. chunks - 1 on up to `threads` threads, the caller among them; return
+ * when all are done.  No two threads of a run have the same participant, 0 (the caller) to threads - 1: it picks the
+ * scratch.  Chunks are claimed one by one, so nobody waits for a sleeping helper.  threads = 1, or a pool that another
  * caller is using, runs all on the caller's thread.  Started on first use, grown on demand, forgotten in a forked child.
  */
-typedef void (*fnn_body)(void *context, i64 chunk);
+typedef void (*fnn_body)(void *context, i64 chunk, int participant);
 void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context);
 /* Helper threads alive in this process, and the most that took part in one run since fnn_pool_reset_statistics(). */
 int fnn_pool_threads(void);
