@@ -438,11 +438,9 @@ def octaves_f64(x):
 def exp_rest_f64(r):
     """Return exp(r) - 1 - r for |r| <= ln(2)/2."""
     c = EXP_F64
-    q = c[0] + r * (
-        c[1]
-        + r
-        * (c[2] + r * (c[3] + r * (c[4] + r * (c[5] + r * (c[6] + r * (c[7] + r * (c[8] + r * (c[9] + r * c[10]))))))))
-    )
+    q = c[8] + r * (c[9] + r * c[10])
+    q = c[4] + r * (c[5] + r * (c[6] + r * (c[7] + r * q)))
+    q = c[0] + r * (c[1] + r * (c[2] + r * (c[3] + r * q)))
     return r * r * q
 
 
@@ -541,9 +539,9 @@ def softplus_f64(x):
     e = exp_f64(-abs(x))
     v = e / (ONE_F64 + HALF_F64 * e)
     y = v * v
-    q = c[0] + y * (
-        c[1] + y * (c[2] + y * (c[3] + y * (c[4] + y * (c[5] + y * (c[6] + y * (c[7] + y * (c[8] + y * c[9])))))))
-    )
+    q = c[8] + y * c[9]
+    q = c[4] + y * (c[5] + y * (c[6] + y * (c[7] + y * q)))
+    q = c[0] + y * (c[1] + y * (c[2] + y * (c[3] + y * q)))
     return select(x < ZERO_F64, ZERO_F64, x) + (v + v * (y * q))
 
 
@@ -553,68 +551,16 @@ def erf_f64(x):
     a = select(a > ERF_MAX_F64, ERF_MAX_F64, a)
     z = a * a
     c = ERF_SMALL_F64
-    small = c[0] + z * (
-        c[1]
-        + z
-        * (
-            c[2]
-            + z
-            * (
-                c[3]
-                + z * (c[4] + z * (c[5] + z * (c[6] + z * (c[7] + z * (c[8] + z * (c[9] + z * (c[10] + z * c[11])))))))
-            )
-        )
-    )
+    small = c[8] + z * (c[9] + z * (c[10] + z * c[11]))
+    small = c[4] + z * (c[5] + z * (c[6] + z * (c[7] + z * small)))
+    small = c[0] + z * (c[1] + z * (c[2] + z * (c[3] + z * small)))
     t = a - ONE_F64
     c = ERF_LARGE_F64
-    p = c[0] + t * (
-        c[1]
-        + t
-        * (
-            c[2]
-            + t
-            * (
-                c[3]
-                + t
-                * (
-                    c[4]
-                    + t
-                    * (
-                        c[5]
-                        + t
-                        * (
-                            c[6]
-                            + t
-                            * (
-                                c[7]
-                                + t
-                                * (
-                                    c[8]
-                                    + t
-                                    * (
-                                        c[9]
-                                        + t
-                                        * (
-                                            c[10]
-                                            + t
-                                            * (
-                                                c[11]
-                                                + t
-                                                * (
-                                                    c[12]
-                                                    + t * (c[13] + t * (c[14] + t * (c[15] + t * (c[16] + t * c[17]))))
-                                                )
-                                            )
-                                        )
-                                    )
-                                )
-                            )
-                        )
-                    )
-                )
-            )
-        )
-    )
+    p = c[16] + t * c[17]
+    p = c[12] + t * (c[13] + t * (c[14] + t * (c[15] + t * p)))
+    p = c[8] + t * (c[9] + t * (c[10] + t * (c[11] + t * p)))
+    p = c[4] + t * (c[5] + t * (c[6] + t * (c[7] + t * p)))
+    p = c[0] + t * (c[1] + t * (c[2] + t * (c[3] + t * p)))
     n = octaves_f64(-p)
     large = ONE_F64 - exp_unscaled_f64(-p, n) * power_f64(n + BIASED_F64)
     y = select(a < ONE_F64, a + a * small, large)
