@@ -95,13 +95,14 @@ def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
 def loss_grad(loss, const, R, T, weights, norm, dR):
     p = L.row_parameter(loss, R, const[0, P.LOSS_PARAMETER])
     scale = weights / norm if weights.size else np.full(len(R), 1 / norm)
-    if dR.size:
+    value = float(LOSSES[loss].f(R, T, p).sum(axis=1, dtype=np.float64) @ scale.astype(np.float64))
+    if dR.size:  # after the value: dR may be R
         if loss == CATEGORICAL:
             dR[...] = np.exp(R - p) * T.sum(axis=1, keepdims=True) - T
         else:
             dR[...] = LOSSES[loss].df(R, T, p)
         dR *= scale[:, None].astype(dR.dtype)
-    return float(LOSSES[loss].f(R, T, p).sum(axis=1, dtype=np.float64) @ scale.astype(np.float64))
+    return value
 
 
 @quiet
