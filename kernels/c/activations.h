@@ -1,0 +1,73 @@
+/* activations.h: one macro row per activation and its two formulas, as in activations.py; a test holds the two equal.
+ *
+ * To add one: a row here, act_<name>(z) and act_<name>_df(.) below it, and the same in activations.py.  READS says what
+ * the derivative is written in: the OUTPUT y = f(z) where that is enough, else the INPUT z.  Formulas are branch-free
+ * (`c ? a : b` becomes a blend), so that the loops over them in dense.h vectorise.  Template over the dtype of simd.h.
+ */
+#ifndef FASTNN_ACTIVATIONS_H
+#define FASTNN_ACTIVATIONS_H
+
+/* ROW(code, name, reads) */
+#define FNN_ACTIVATIONS(ROW) \
+    ROW(0, identity, OUTPUT) \
+    ROW(1, sigmoid, OUTPUT) \
+    ROW(2, tanh, OUTPUT) \
+    ROW(3, relu, OUTPUT) \
+    ROW(4, leaky_relu, OUTPUT) \
+    ROW(5, elu, OUTPUT) \
+    ROW(6, softplus, OUTPUT) \
+    ROW(7, silu, INPUT) \
+    ROW(8, gelu, INPUT)
+
+#define ROW(code, name, reads) FNN_ACT_##name = code,
+enum { FNN_ACTIVATIONS(ROW) FNN_N_ACTIVATIONS };
+#undef ROW
+
+#define FNN_LEAKY_SLOPE 0.01
+#define FNN_SQRT_HALF 0.7071067811865476   /* 1 / sqrt(2) */
+#define FNN_INV_SQRT_2PI 0.3989422804014327 /* 1 / sqrt(2 pi) */
+
+#endif /* once */
+
+FNN_INLINE real FN(act_identity)(real z) { return z; }
+FNN_INLINE real FN(act_identity_df)(real y) { return (void)y, 1; }
+
+FNN_INLINE real FN(act_sigmoid)(real z) { return FN(sigmoid)(z); }
+FNN_INLINE real FN(act_sigmoid_df)(real y) { return y * (1 - y); }
+
+FNN_INLINE real FN(act_tanh)(real z) { return FN(tanh)(z); }
+FNN_INLINE real FN(act_tanh_df)(real y) { return 1 - y * y; }
+
+FNN_INLINE real FN(act_relu)(real z) { return z < 0 ? 0 : z; } /* in this order a NaN passes through */
+FNN_INLINE real FN(act_relu_df)(real y) { return y > 0 ? REAL(1) : REAL(0); }
+
+FNN_INLINE real FN(act_leaky_relu)(real z) { return z < 0 ? REAL(FNN_LEAKY_SLOPE) * z : z; }
+FNN_INLINE real FN(act_leaky_relu_df)(real y) { return y > 0 ? REAL(1) : REAL(FNN_LEAKY_SLOPE); }
+
+FNN_INLINE real FN(act_elu)(real z)
+{
+    const real e = FN(expm1)(z < 0 ? z : 0);
+    return z < 0 ? e : z;
+}
+FNN_INLINE real FN(act_elu_df)(real y)
+{
+    const real e = y + 1;
+    return y > 0 ? REAL(1) : e;
+}
+
+FNN_INLINE real FN(act_softplus)(real z) { return FN(softplus)(z); }
+FNN_INLINE real FN(act_softplus_df)(real y) { return -FN(expm1)(-y); }
+
+FNN_INLINE real FN(act_silu)(real z) { return z / (1 + FN(exp)(-z)); }
+FNN_INLINE real FN(act_silu_df)(real z)
+{
+    const real s = FN(sigmoid)(z);
+    return s * (1 + z * (1 - s));
+}
+
+FNN_INLINE real FN(act_gelu)(real z) { return REAL(0.5) * z * (1 + FN(erf)(REAL(FNN_SQRT_HALF) * z)); }
+FNN_INLINE real FN(act_gelu_df)(real z)
+{
+    return REAL(0.5) * (1 + FN(erf)(REAL(FNN_SQRT_HALF) * z))
+           + REAL(FNN_INV_SQRT_2PI) * z * FN(exp)(REAL(-0.5) * (z * z));
+}

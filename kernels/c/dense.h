@@ -1,0 +1,200 @@
+/* dense.h: loops over a tile: activations, their gradients, links, column sums, updates and vector arithmetic.
+ *
+ * The formula is chosen once per call, from a table of loops that the macro rows generate; a loop over contiguous
+ * numbers is written so that GCC vectorises it, and one over any stride stands beside it.  Template over the dtype of
+ * simd.h.
+ */
+
+/* ---- maps: y_i = f(x_i) and dx_i = dy_i f'(yz_i), along one row */
+
+typedef void FN(map)(i64 n, const real *x, i64 x_step, real *y, i64 y_step);
+typedef void FN(map_grad)(i64 n, const real *yz, i64 yz_step, const real *dy, i64 dy_step, real *dx, i64 dx_step);
+
+#define DEFINE_MAP(function, formula) \
+    FNN_FUNCTION void FN(function)(i64 n, const real *x, i64 x_step, real *y, i64 y_step) \
+    { \
+        if (x_step == 1 && y_step == 1) { \
+            FNN_FREE_LOOP \
+            for (i64 i = 0; i < n; i++) \
+                y[i] = FN(formula)(x[i]); \
+        } else { \
+            for (i64 i = 0; i < n; i++) \
+                y[i * y_step] = FN(formula)(x[i * x_step]); \
+        } \
+    }
+
+#define DEFINE_MAP_GRAD(function, formula) \
+    FNN_FUNCTION void FN(function)(i64 n, const real *yz, i64 yz_step, const real *dy, i64 dy_step, real *dx, \
+                                   i64 dx_step) \
+    { \
+        if (yz_step == 1 && dy_step == 1 && dx_step == 1) { \
+            FNN_FREE_LOOP \
+            for (i64 i = 0; i < n; i++) \
+                dx[i] = dy[i] * FN(formula)(yz[i]); \
+        } else { \
+            for (i64 i = 0; i < n; i++) \
+                dx[i * dx_step] = dy[i * dy_step] * FN(formula)(yz[i * yz_step]); \
+        } \
+    }
+
+#define ROW(code, name, reads) \
+    DEFINE_MAP(map_##name, act_##name) \
+    DEFINE_MAP_GRAD(map_##name##_grad, act_##name##_df)
+FNN_ACTIVATIONS(ROW)
+#undef ROW
+#define ROW(code, name, reads) [code] = FN(map_##name),
+static FN(map) *const FN(activations)[] = {FNN_ACTIVATIONS(ROW)};
+#undef ROW
+#define ROW(code, name, reads) [code] = FN(map_##name##_grad),
+static FN(map_grad) *const FN(activation_grads)[] = {FNN_ACTIVATIONS(ROW)};
+#undef ROW
+
+/* Y = f(X) on a matrix; one long row where both are contiguous, and along the columns where those are. */
+static void FN(map_matrix)(FN(map) *f, i64 m, i64 n, const real *x, i64 x_row, i64 x_col, real *y, i64 y_row, i64 y_col)
+{
+    if (x_col == 1 && y_col == 1 && x_row == n && y_row == n) {
+        f(m * n, x, 1, y, 1);
+    } else if (x_row == 1 && y_row == 1) {
+        for (i64 j = 0; j < n; j++)
+            f(m, x + j * x_col, 1, y + j * y_col, 1);
+    } else {
+        for (i64 i = 0; i < m; i++)
+            f(n, x + i * x_row, x_col, y + i * y_row, y_col);
+    }
+}
+
+static void FN(fnn_activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col)
+{
+    FN(map_matrix)(FN(activations)[act], m, n, x, x_row, x_col, y, y_row, y_col);
+}
+
+static void FN(fnn_activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy,
+                                    i64 dy_row, i64 dy_col, void *dx, i64 dx_row, i64 dx_col)
+{
+    FN(map_grad) *f = FN(activation_grads)[act];
+    const real *a = yz, *b = dy;
+    real *c = dx;
+    const int packed = yz_col == 1 && dy_col == 1 && dx_col == 1 && yz_row == n && dy_row == n && dx_row == n;
+    if (packed) {
+        f(m * n, a, 1, b, 1, c, 1);
+        return;
+    }
+    for (i64 i = 0; i < m; i++)
+        f(n, a + i * yz_row, yz_col, b + i * dy_row, dy_col, c + i * dx_row, dx_col);
+}
+
+/* ---- sums and vector arithmetic */
+
+/* sum_i x_i y_i, in 4 VL lanes of real: at 10^6 float32 still far more exact than one running sum */
+static double FN(fnn_dot)(i64 n, const void *x_, i64 x_step, const void *y_, i64 y_step)
+{
+    const real *x = x_, *y = y_;
+    real total = 0;
+    i64 i = 0;
+    if (x_step == 1 && y_step == 1) {
+        vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+        for (; i + 4 * VL <= n; i += 4 * VL) {
+            s0 += FN(load)(x + i) * FN(load)(y + i);
+            s1 += FN(load)(x + i + VL) * FN(load)(y + i + VL);
+            s2 += FN(load)(x + i + 2 * VL) * FN(load)(y + i + 2 * VL);
+            s3 += FN(load)(x + i + 3 * VL) * FN(load)(y + i + 3 * VL);
+        }
+        for (; i + VL <= n; i += VL)
+            s0 += FN(load)(x + i) * FN(load)(y + i);
+        total = FN(sum_lanes)((s0 + s1) + (s2 + s3));
+    }
+    for (; i < n; i++)
+        total += x[i * x_step] * y[i * y_step];
+    return (double)total;
+}
+
+static double FN(fnn_sum_squares)(i64 n, const void *x_)
+{
+    const real *x = x_;
+    wide s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    i64 i = 0;
+    for (; i + 4 * WL <= n; i += 4 * WL) {
+        const wide x0 = FN(load_wide)(x + i), x1 = FN(load_wide)(x + i + WL);
+        const wide x2 = FN(load_wide)(x + i + 2 * WL), x3 = FN(load_wide)(x + i + 3 * WL);
+        s0 += x0 * x0;
+        s1 += x1 * x1;
+        s2 += x2 * x2;
+        s3 += x3 * x3;
+    }
+    double total = FN(sum_wide)((s0 + s1) + (s2 + s3));
+    for (; i < n; i++)
+        total += (double)x[i] * (double)x[i];
+    return total;
+}
+
+/* out_j (+)= sum_i A_ij, rows in order; a strip of columns stays in registers over all rows */
+static void FN(fnn_column_sums)(i64 m, i64 n, const void *A_, i64 a_row, i64 a_col, int accumulate, void *out_)
+{
+    const real *A = A_;
+    real *out = out_;
+    i64 j = 0;
+    if (a_col == 1) {
+        for (; j < n; j += VL) {
+            const FN(part) lanes = FN(first)((int)(n - j < VL ? n - j : VL));
+            vec s = accumulate ? FN(load_part)(out + j, lanes) : (vec){0};
+            for (i64 i = 0; i < m; i++)
+                s += FN(load_part)(A + i * a_row + j, lanes);
+            FN(store_part)(out + j, s, lanes);
+        }
+        return;
+    }
+    for (; j < n; j++) {
+        real s = accumulate ? out[j] : 0;
+        for (i64 i = 0; i < m; i++)
+            s += A[i * a_row + j * a_col];
+        out[j] = s;
+    }
+}
+
+static void FN(fnn_axpy)(i64 n, double a_, const void *x_, void *y_)
+{
+    const real a = (real)a_, *FNN_RESTRICT x = x_;
+    real *FNN_RESTRICT y = y_;
+    for (i64 i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+static void FN(fnn_scale)(i64 n, double a_, void *x_)
+{
+    const real a = (real)a_;
+    real *x = x_;
+    for (i64 i = 0; i < n; i++)
+        x[i] *= a;
+}
+
+/* ---- updates: w <- rule(decay w, g, s, v) */
+
+typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, real *s, real *v);
+
+/* `slots` is a constant in every use, so what a rule does not keep costs nothing */
+#define ROW(code, name, prepare, slots) \
+    FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real *FNN_RESTRICT w, \
+                                      const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v) \
+    { \
+        const real a = k[0], b = k[1], c = k[2], e = k[3]; \
+        for (i64 i = 0; i < n; i++) { \
+            const FN(parameter) new = FN(rule_##name)(w[i] * decay, g[i], slots > 0 ? s[i] : 0, slots > 1 ? v[i] : 0, \
+                                                      a, b, c, e); \
+            w[i] = new.w; \
+            if (slots > 0) \
+                s[i] = new.s; \
+            if (slots > 1) \
+                v[i] = new.v; \
+        } \
+    }
+FNN_UPDATES(ROW)
+#undef ROW
+#define ROW(code, name, prepare, slots) [code] = FN(step_##name),
+static FN(step) *const FN(steps)[] = {FNN_UPDATES(ROW)};
+#undef ROW
+
+static void FN(fnn_update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s, void *v)
+{
+    const real k[4] = {(real)scalars[0], (real)scalars[1], (real)scalars[2], (real)scalars[3]};
+    FN(steps)[rule](n, k, (real)decay, w, g, s, v);
+}

@@ -1,0 +1,285 @@
+/* loss.h: links and losses on a tile, with the row-coupled pair, softmax and categorical cross-entropy.
+ *
+ * A loss runs over blocks of at most FNN_BLOCK elements: first the formula, a vectorised loop that leaves the losses in a
+ * buffer on the stack and the gradient in dR, then the weighting and the sum in double.  Template over simd.h's dtype.
+ */
+#ifndef FASTNN_LOSS_H
+#define FASTNN_LOSS_H
+enum { FNN_BLOCK = 512 };
+#endif
+
+FNN_INLINE i64 FN(smaller)(i64 a, i64 b) { return a < b ? a : b; }
+
+/* ---- formulas on a block */
+
+typedef void FN(loss_run)(i64 n, real p, const real *R, const real *T, real *l, real *d);
+
+#define DEFINE_LOSS(code, name) \
+    FNN_FUNCTION void FN(run_##name)(i64 n, real p, const real *R, const real *T, real *FNN_RESTRICT l, real *d) \
+    { \
+        FNN_FREE_LOOP \
+        for (i64 i = 0; i < n; i++) \
+            l[i] = FN(loss_##name)(R[i], T[i], p); \
+        if (!d) \
+            return; \
+        FNN_FREE_LOOP \
+        for (i64 i = 0; i < n; i++) \
+            d[i] = FN(loss_##name##_df)(R[i], T[i], p); \
+    }
+#define NOTHING(code, name)
+FNN_LOSSES(DEFINE_LOSS, NOTHING)
+#undef DEFINE_LOSS
+#define ENTRY(code, name) [code] = FN(run_##name),
+#define NO_ENTRY(code, name) [code] = NULL,
+static FN(loss_run) *const FN(loss_runs)[] = {FNN_LOSSES(ENTRY, NO_ENTRY)};
+#undef ENTRY
+
+/* x_i <- w x_i */
+FNN_INLINE void FN(weigh)(i64 n, real w, real *x)
+{
+    for (i64 i = 0; i < n; i++)
+        x[i] *= w;
+}
+
+/* ---- a row: its maximum, its exponentials */
+
+/* The largest of a row.  A NaN may be passed over: exp(NaN - max) then carries it into the row's sum. */
+FNN_INLINE real FN(row_max)(i64 n, const real *x, i64 step)
+{
+    real largest = x[0];
+    for (i64 i = 1; i < n; i++)
+        largest = x[i * step] > largest ? x[i * step] : largest;
+    return largest;
+}
+
+/* x <- exp(x) */
+FNN_FUNCTION void FN(exp_block)(i64 n, real *x)
+{
+    for (i64 i = 0; i < n; i++)
+        x[i] = FN(exp)(x[i]);
+}
+
+/* e_j = exp(r_j - shift), contiguous r; return the sum */
+static real FN(exp_row)(i64 n, const real *r, i64 step, real shift, real *e)
+{
+    for (i64 j = 0; j < n; j++)
+        e[j] = r[j * step] - shift;
+    FN(exp_block)(n, e);
+    return (real)FN(sum)(n, e);
+}
+
+/* sum_j exp(r_j - shift) of a row of any length */
+static real FN(exp_sum)(i64 n, const real *r, i64 step, real shift)
+{
+    real e[FNN_BLOCK];
+    double total = 0.0;
+    for (i64 j = 0; j < n; j += FNN_BLOCK)
+        total += FN(exp_row)(FN(smaller)(n - j, FNN_BLOCK), r + j * step, step, shift, e);
+    return (real)total;
+}
+
+/* ---- links */
+
+#define DEFINE_LINK(code, name) \
+    DEFINE_MAP(map_link_##name, link_##name) \
+    DEFINE_MAP_GRAD(map_link_##name##_grad, link_##name##_df)
+FNN_LINKS(DEFINE_LINK, NOTHING)
+#undef DEFINE_LINK
+#undef NOTHING
+#define ENTRY(code, name) [code] = FN(map_link_##name),
+static FN(map) *const FN(links)[] = {FNN_LINKS(ENTRY, NO_ENTRY)};
+#undef ENTRY
+#define ENTRY(code, name) [code] = FN(map_link_##name##_grad),
+static FN(map_grad) *const FN(link_grads)[] = {FNN_LINKS(ENTRY, NO_ENTRY)};
+#undef ENTRY
+#undef NO_ENTRY
+
+/* y_j = exp(r_j - max r) / sum_k exp(r_k - max r).  Rows that fit the block share one loop of exponentials. */
+static void FN(softmax)(i64 m, i64 n, const real *R, i64 r_row, i64 r_col, real *Y, i64 y_row, i64 y_col)
+{
+    real e[FNN_BLOCK];
+    if (n > FNN_BLOCK) {
+        for (i64 i = 0; i < m; i++, R += r_row, Y += y_row) {
+            const real shift = FN(row_max)(n, R, r_col), total = FN(exp_sum)(n, R, r_col, shift);
+            for (i64 j = 0; j < n; j += FNN_BLOCK) {
+                const i64 count = FN(smaller)(n - j, FNN_BLOCK);
+                FN(exp_row)(count, R + j * r_col, r_col, shift, e);
+                for (i64 c = 0; c < count; c++)
+                    Y[(j + c) * y_col] = e[c] / total;
+            }
+        }
+        return;
+    }
+    for (i64 i = 0; i < m;) {
+        const i64 rows = FN(smaller)(FNN_BLOCK / n, m - i);
+        for (i64 k = 0; k < rows; k++) {
+            const real *r = R + (i + k) * r_row, shift = FN(row_max)(n, r, r_col);
+            for (i64 j = 0; j < n; j++)
+                e[k * n + j] = r[j * r_col] - shift;
+        }
+        FN(exp_block)(rows * n, e);
+        for (i64 k = 0; k < rows; k++, i++) {
+            const real total = (real)FN(sum)(n, e + k * n);
+            for (i64 j = 0; j < n; j++)
+                Y[i * y_row + j * y_col] = e[k * n + j] / total;
+        }
+    }
+}
+
+/* dR = y (dy - sum_k y_k dy_k) */
+static void FN(softmax_backward)(i64 m, i64 n, const real *Y, real *dY)
+{
+    for (i64 i = 0; i < m; i++, Y += n, dY += n) {
+        const real mean = (real)FN(fnn_dot)(n, Y, 1, dY, 1);
+        FNN_FREE_LOOP
+        for (i64 j = 0; j < n; j++)
+            dY[j] = (dY[j] - mean) * Y[j];
+    }
+}
+
+static void FN(fnn_link)(int code, i64 m, i64 n, const void *R, i64 r_row, i64 r_col, void *Y, i64 y_row, i64 y_col)
+{
+    if (m < 1 || n < 1)
+        return;
+    if (FN(links)[code])
+        FN(map_matrix)(FN(links)[code], m, n, R, r_row, r_col, Y, y_row, y_col);
+    else
+        FN(softmax)(m, n, R, r_row, r_col, Y, y_row, y_col);
+}
+
+static void FN(fnn_link_backward)(int code, i64 m, i64 n, const void *Y, void *dY)
+{
+    if (FN(link_grads)[code])
+        FN(link_grads)[code](m * n, Y, 1, dY, 1, dY, 1);
+    else
+        FN(softmax_backward)(m, n, Y, dY);
+}
+
+/* ---- losses */
+
+/* sum_i w_i sum_j l_ij; the gradient rows are multiplied by w_i */
+static double FN(weigh_rows)(i64 rows, i64 n, const real *weights, real norm, real *l, real *d)
+{
+    double total = 0.0;
+    for (i64 i = 0; i < rows; i++) {
+        const real w = weights[i] / norm;
+        total += (double)w * FN(sum)(n, l + i * n);
+        if (d)
+            FN(weigh)(n, w, d + i * n);
+    }
+    return total;
+}
+
+/* A loss whose elements stand alone.  Without weights the tile is one long row of weight 1 / norm. */
+static double FN(elements_loss)(FN(loss_run) *run, real p, i64 m, i64 n, const real *R, const real *T,
+                                const real *weights, double norm, real *dR)
+{
+    real l[FNN_BLOCK];
+    double total = 0.0;
+    if (weights && n <= FNN_BLOCK) {
+        const i64 most = FNN_BLOCK / n;
+        for (i64 i = 0; i < m; i += most) {
+            const i64 rows = FN(smaller)(most, m - i), at = i * n;
+            run(rows * n, p, R + at, T + at, l, dR ? dR + at : NULL);
+            total += FN(weigh_rows)(rows, n, weights + i, (real)norm, l, dR ? dR + at : NULL);
+        }
+        return total;
+    }
+    const i64 length = weights ? n : m * n, count = weights ? m : 1;
+    for (i64 i = 0; i < count; i++) {
+        const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+        double sum = 0.0;
+        for (i64 j = 0; j < length; j += FNN_BLOCK) {
+            const i64 part = FN(smaller)(length - j, FNN_BLOCK), at = i * n + j;
+            run(part, p, R + at, T + at, l, dR ? dR + at : NULL);
+            sum += FN(sum)(part, l);
+            if (dR)
+                FN(weigh)(part, (real)w, dR + at);
+        }
+        total += w * sum;
+    }
+    return total;
+}
+
+/* l = sum_j t_j (lse - r_j), dr_j = exp(r_j - lse) sum(t) - t_j, lse = max r + log sum_k exp(r_k - max r), one row of
+ * any length.  exp(r_j - lse) is e_j / sum(e): the same number, without the rounding of a large lse. */
+static double FN(categorical_row)(i64 n, const real *r, const real *t, real w, real *d)
+{
+    real e[FNN_BLOCK];
+    const real shift = FN(row_max)(n, r, 1), total = FN(exp_sum)(n, r, 1, shift);
+    const real lse = shift + FN(log)(total), factor = (real)FN(sum)(n, t) / total;
+    double loss = 0.0;
+    for (i64 j = 0; j < n; j += FNN_BLOCK) {
+        const i64 count = FN(smaller)(n - j, FNN_BLOCK);
+        for (i64 c = 0; c < count; c++)
+            e[c] = t[j + c] * (lse - r[j + c]);
+        loss += FN(sum)(count, e);
+        if (!d)
+            continue;
+        FN(exp_row)(count, r + j, 1, shift, e);
+        FNN_FREE_LOOP
+        for (i64 c = 0; c < count; c++)
+            d[j + c] = (e[c] * factor - t[j + c]) * w;
+    }
+    return loss;
+}
+
+/* The same for `rows` short rows, which share one loop of exponentials. */
+static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T, const real *weights, double norm,
+                                   real *dR)
+{
+    real e[FNN_BLOCK], shift[FNN_BLOCK];
+    double loss = 0.0;
+    for (i64 i = 0; i < rows; i++) {
+        shift[i] = FN(row_max)(n, R + i * n, 1);
+        for (i64 j = 0; j < n; j++)
+            e[i * n + j] = R[i * n + j] - shift[i];
+    }
+    FN(exp_block)(rows * n, e);
+    for (i64 i = 0; i < rows; i++) {
+        const real *r = R + i * n, *t = T + i * n;
+        real total = 0, targets = 0;
+        for (i64 j = 0; j < n; j++) {
+            total += e[i * n + j];
+            targets += t[j];
+        }
+        const real lse = shift[i] + FN(log)(total), factor = targets / total;
+        const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+        double sum = 0.0;
+        for (i64 j = 0; j < n; j++)
+            sum += t[j] * (lse - r[j]);
+        loss += w * sum;
+        if (dR)
+            for (i64 j = 0; j < n; j++)
+                dR[i * n + j] = (e[i * n + j] * factor - t[j]) * (real)w;
+    }
+    return loss;
+}
+
+static double FN(categorical)(i64 m, i64 n, const real *R, const real *T, const real *weights, double norm, real *dR)
+{
+    const i64 most = n > FNN_BLOCK ? 1 : FNN_BLOCK / n;
+    double loss = 0.0;
+    for (i64 i = 0; i < m; i += most) {
+        const real *r = R + i * n, *t = T + i * n;
+        real *d = dR ? dR + i * n : NULL;
+        if (n > FNN_BLOCK) {
+            const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+            loss += w * FN(categorical_row)(n, r, t, (real)w, d);
+        } else {
+            const i64 rows = FN(smaller)(most, m - i);
+            loss += FN(categorical_rows)(rows, n, r, t, weights ? weights + i : NULL, norm, d);
+        }
+    }
+    return loss;
+}
+
+static double FN(fnn_loss)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, const void *weights,
+                           double norm, void *dR)
+{
+    if (m < 1 || n < 1)
+        return 0.0;
+    if (FN(loss_runs)[loss])
+        return FN(elements_loss)(FN(loss_runs)[loss], (real)parameter, m, n, R, T, weights, norm, dR);
+    return FN(categorical)(m, n, R, T, weights, norm, dR);
+}

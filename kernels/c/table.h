@@ -1,0 +1,26 @@
+/* table.h: the table of one dtype, from the functions that the headers before it define. */
+
+const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
+    .target = FNN_STRING(FNN_TARGET),
+    .real_bytes = sizeof(real),
+    .vector_bytes = sizeof(vec),
+    .dot = FN(fnn_dot),
+    .gemm = FN(fnn_gemm),
+    .gemm_scratch_bytes = FN(GEMM_SCRATCH),
+    .activation = FN(fnn_activation),
+    .activation_grad = FN(fnn_activation_grad),
+    .link = FN(fnn_link),
+    .link_backward = FN(fnn_link_backward),
+    .loss = FN(fnn_loss),
+    .column_sums = FN(fnn_column_sums),
+    .gather = FN(fnn_gather),
+    .sparse_forward = FN(fnn_sparse_forward),
+    .sparse_weight_gradient = FN(fnn_sparse_weight_gradient),
+    .targets = FN(fnn_targets),
+    .take = FN(fnn_take),
+    .dropout = FN(fnn_dropout),
+    .update = FN(fnn_update),
+    .axpy = FN(fnn_axpy),
+    .scale = FN(fnn_scale),
+    .sum_squares = FN(fnn_sum_squares),
+};

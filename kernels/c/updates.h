@@ -1,0 +1,109 @@
+/* updates.h: one macro row per update rule and its formulas, as in updates.py; a test holds the two equal.
+ *
+ * prepare_<name> turns a row of hyper and the step t = 1, 2, ... into the scalars (a, b, c, e), once per step;
+ * rule_<name> maps a parameter w, its gradient g and its slots (s, v) to new ones.  To add a rule: a row, a rule and, if
+ * it needs one, a prepare.  The first part is plain C, the second a template over the dtype of simd.h.
+ */
+#ifndef FASTNN_UPDATES_H
+#define FASTNN_UPDATES_H
+
+/* columns of hyper */
+enum { FNN_LR, FNN_DECAY, FNN_FIRST, FNN_SECOND, FNN_EPSILON, FNN_N_HYPER };
+
+/* ROW(code, name, prepare, slots) */
+#define FNN_UPDATES(ROW) \
+    ROW(0, sgd, plain, 0) \
+    ROW(1, momentum, plain, 1) \
+    ROW(2, nesterov, plain, 1) \
+    ROW(3, adam, adam, 2) \
+    ROW(4, adamw, adam, 2) \
+    ROW(5, rmsprop, plain, 1)
+
+#define ROW(code, name, prepare, slots) FNN_RULE_##name = code,
+enum { FNN_UPDATES(ROW) FNN_N_RULES };
+#undef ROW
+
+#endif /* once */
+
+#ifdef FNN_UPDATES_PREPARE
+
+/* (lr, first, 0, epsilon) */
+static void prepare_plain(const double *hyper, i64 t, double *scalars)
+{
+    (void)t;
+    scalars[0] = hyper[FNN_LR];
+    scalars[1] = hyper[FNN_FIRST];
+    scalars[2] = 0.0;
+    scalars[3] = hyper[FNN_EPSILON];
+}
+
+/* x^n, n >= 0, by squaring: no pow, whose last bits vary from one C library to the next */
+static double power(double x, i64 n)
+{
+    double y = 1.0;
+    for (; n > 0; n >>= 1, x *= x)
+        if (n & 1)
+            y *= x;
+    return y;
+}
+
+/* m_hat / (sqrt(v_hat) + eps) = sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + eps sqrt(1 - beta_2^t)) */
+static void prepare_adam(const double *hyper, i64 t, double *scalars)
+{
+    const double root = sqrt(1.0 - power(hyper[FNN_SECOND], t));
+    scalars[0] = hyper[FNN_LR] * root / (1.0 - power(hyper[FNN_FIRST], t));
+    scalars[1] = hyper[FNN_FIRST];
+    scalars[2] = hyper[FNN_SECOND];
+    scalars[3] = hyper[FNN_EPSILON] * root;
+}
+
+#else
+
+typedef struct {
+    real w, s, v;
+} FN(parameter);
+
+#define RULE(name) \
+    FNN_INLINE FN(parameter) FN(rule_##name)(real w, real g, real s, real v, real a, real b, real c, real e)
+#define UNUSED(x) (void)(x)
+
+RULE(sgd)
+{
+    UNUSED(b), UNUSED(c), UNUSED(e);
+    return (FN(parameter)){w - a * g, s, v};
+}
+
+RULE(momentum)
+{
+    UNUSED(c), UNUSED(e);
+    s = b * s - a * g;
+    return (FN(parameter)){w + s, s, v};
+}
+
+RULE(nesterov)
+{
+    UNUSED(c), UNUSED(e);
+    s = b * s - a * g;
+    return (FN(parameter)){w + (b * s - a * g), s, v};
+}
+
+RULE(adam)
+{
+    s = b * s + (1 - b) * g;
+    v = c * v + (1 - c) * (g * g);
+    return (FN(parameter)){w - a * s / (FN(square_root)(v) + e), s, v};
+}
+
+RULE(adamw) { return FN(rule_adam)(w, g, s, v, a, b, c, e); }
+
+RULE(rmsprop)
+{
+    UNUSED(c);
+    s = b * s + (1 - b) * (g * g);
+    return (FN(parameter)){w - a * g / (FN(square_root)(s) + e), s, v};
+}
+
+#undef RULE
+#undef UNUSED
+
+#endif
