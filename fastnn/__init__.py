@@ -1,0 +1,89 @@
+"""fastnn: dense neural networks for NumPy people, trained and served on the CPU.
+
+>>> import fastnn
+>>> net = fastnn.Network([784, 16, 16, 10], activation="sigmoid", output="softmax", seed=0)
+>>> net.n_parameters
+13002
+"""
+
+from __future__ import annotations
+
+import os as _os
+from typing import TYPE_CHECKING, Any
+
+if _os.path.exists(_os.path.join(_os.path.dirname(__file__), "exporting.py")):  # a module that only the other one has
+    raise ImportError(
+        "the files of another project that is also imported as 'fastnn' lie in this package's folder. Remove both and "
+        "install this one again: pip uninstall -y fastnn fastnn-kernels; pip install fastnn-kernels"
+    )
+
+from . import functional, schedules
+from ._version import __version__
+from .backends import (
+    available_backends,
+    get_backend,
+    get_num_threads,
+    set_backend,
+    set_num_threads,
+    show_config,
+    use_backend,
+)
+from .callbacks import Checkpoints, EarlyStopping, FitState, History, TimeLimit
+from .errors import DivergenceError, DownloadError, FastNNError, MissingDependencyError, ModelFileError
+from .network import Network, load
+from .optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
+from .predictor import Predictor
+from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from . import datasets
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Checkpoints",
+    "DivergenceError",
+    "DownloadError",
+    "EarlyStopping",
+    "FastNNError",
+    "FitState",
+    "History",
+    "MissingDependencyError",
+    "ModelFileError",
+    "Network",
+    "Optimizer",
+    "OptimizerState",
+    "Predictor",
+    "RMSprop",
+    "TimeLimit",
+    "Trainer",
+    "__version__",
+    "available_backends",
+    "datasets",
+    "functional",
+    "get_backend",
+    "get_num_threads",
+    "load",
+    "schedules",
+    "set_backend",
+    "set_num_threads",
+    "show_config",
+    "use_backend",
+]
+
+_LAZY_MODULES = ("datasets",)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the heavier rooms when they are first asked for."""
+    if name in _LAZY_MODULES:
+        import importlib
+
+        return importlib.import_module(f"fastnn.{name}")
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

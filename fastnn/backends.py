@@ -1,0 +1,272 @@
+"""Which backend, which CPU target, how many threads.
+
+A backend is a `kernels.table.Kernels` record.  The choice is, in this order: the ``backend=`` argument of a call, the
+innermost `use_backend` of this thread or task, `set_backend`, the environment's ``FASTNN_BACKEND``, and "cython" where
+the compiled extension can be imported, else "numpy".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import importlib
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.table import Kernels
+
+from ._version import __version__
+from .checks import choice, whole
+from .errors import MissingDependencyError
+
+__all__ = [
+    "available_backends",
+    "get_backend",
+    "get_num_threads",
+    "missing_backends",
+    "set_backend",
+    "set_num_threads",
+    "show_config",
+    "use_backend",
+]
+
+BACKENDS = ("cython", "numba", "numpy")
+SERIAL_WORK = 1e6  # floating-point operations between two barriers below which one thread is used; 2 us at 500 GFLOP/s
+
+_process_backend: str | None = None
+_process_threads: int | None = None
+_context_backend: contextvars.ContextVar[str | None] = contextvars.ContextVar("fastnn_backend", default=None)
+
+
+@cache
+def _load(name: str) -> Kernels | str:
+    """Return the backend's record, or the reason why it is missing."""
+    try:
+        module = importlib.import_module(f"fastnn.kernels.{name}_kernels")
+    except ImportError as error:
+        return str(error) or type(error).__name__
+    kernels: Kernels = module.KERNELS
+    return kernels
+
+
+def kernels(name: str | None = None) -> Kernels:
+    """Return the record of the named backend, or of the current one.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    MissingDependencyError
+        If the backend cannot be imported; the message gives the reason and the remedy.
+    """
+    chosen = get_backend() if name is None else choice(name, "backend", BACKENDS)
+    found = _load(chosen)
+    if isinstance(found, str):
+        remedy = {
+            "numba": 'Install it with: pip install "fastnn-kernels[numba]"',
+            "cython": "Reinstall fastnn-kernels from a wheel for this platform, or with a C compiler present.",
+            "numpy": "Reinstall fastnn-kernels.",
+        }[chosen]
+        raise MissingDependencyError(f"the {chosen} backend is not available: {found}. {remedy}")
+    return found
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return the names of the backends that can be used here, fastest first.
+
+    This imports each of them, Numba included; `get_backend` does not.
+
+    Examples
+    --------
+    >>> "numpy" in available_backends()
+    True
+    """
+    return tuple(name for name in BACKENDS if not isinstance(_load(name), str))
+
+
+def missing_backends() -> dict[str, str]:
+    """Return the backends that cannot be used, each with the reason.
+
+    Examples
+    --------
+    >>> "numpy" in missing_backends()
+    False
+    """
+    return {name: str(found) for name in BACKENDS if isinstance(found := _load(name), str)}
+
+
+def get_backend() -> str:
+    """Return the name of the backend that a call without ``backend=`` uses in this thread or task.
+
+    Raises ValueError where ``FASTNN_BACKEND`` names an unknown one.
+
+    Examples
+    --------
+    >>> with use_backend("numpy"):
+    ...     get_backend()
+    'numpy'
+    """
+    chosen = _context_backend.get() or _process_backend
+    if chosen is None:
+        from_environment = os.environ.get("FASTNN_BACKEND")
+        if from_environment:
+            chosen = choice(from_environment, "backend (from FASTNN_BACKEND)", BACKENDS)
+        else:
+            chosen = "numpy" if isinstance(_load("cython"), str) else "cython"
+    return chosen
+
+
+def set_backend(name: str | None) -> None:
+    """Set the process's default backend; None returns to the automatic choice.
+
+    Raises ValueError for an unknown name, MissingDependencyError for one that cannot be used; nothing is then changed.
+
+    Examples
+    --------
+    >>> set_backend("numpy")
+    >>> set_backend(None)
+    """
+    global _process_backend
+    if name is not None:
+        name = kernels(name).name
+    _process_backend = name
+
+
+@contextlib.contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Use a backend within a ``with`` block, in this thread or asyncio task only.
+
+    Raises as `set_backend` does.
+
+    Examples
+    --------
+    >>> with use_backend("numpy"):
+    ...     get_backend()
+    'numpy'
+    """
+    token = _context_backend.set(kernels(name).name)
+    try:
+        yield
+    finally:
+        _context_backend.reset(token)
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set how many threads a call may use by default; None returns to the automatic choice.
+
+    Examples
+    --------
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(None)
+    """
+    global _process_threads
+    _process_threads = None if n is None else whole(n, "num_threads", 1)
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call may use by default.
+
+    That is: `set_num_threads`, else ``FASTNN_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors that this
+    process's affinity and its control group's quota allow.
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    if _process_threads is not None:
+        return _process_threads
+    for variable in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
+        # OMP_NUM_THREADS may be a list, one number per nesting level
+        text = os.environ.get(variable, "").partition(",")[0].strip()
+        if text.isdecimal() and int(text) > 0:
+            return int(text)
+    return _processors()
+
+
+@cache
+def _processors() -> int:
+    """Return the processors allowed by affinity and by the cgroup quota, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(count, math.ceil(_cgroup_quota())))
+
+
+def _cgroup_quota() -> float:
+    """Return the processors that the control group allows, version 2 or 1, or infinity."""
+    for quota_file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            words = Path(quota_file).read_text().split()
+            if period_file:
+                words += Path(period_file).read_text().split()
+            quota, period = float(words[0]), float(words[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if quota > 0 and period > 0:
+            return quota / period
+    return math.inf
+
+
+def threads_for(work: float, num_threads: int | None) -> int:
+    """Return the threads of one call: those asked for, else one below SERIAL_WORK operations, else the default."""
+    if num_threads is not None:
+        return whole(num_threads, "num_threads", 1)
+    return 1 if work < SERIAL_WORK else get_num_threads()
+
+
+def config() -> dict[str, Any]:
+    """Return what `show_config` prints, as a dict."""
+    compiled = _load("cython")
+    compiled_info: dict[str, Any] = {}
+    if not isinstance(compiled, str):
+        compiled_info = importlib.import_module("fastnn.kernels.cython_kernels").info()
+    return {
+        "fastnn": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "backend": get_backend(),
+        "available": available_backends(),
+        "missing": missing_backends(),
+        "cpu_target": compiled_info.get("target"),
+        "cpu_targets": tuple(compiled_info.get("targets", ())),
+        "num_threads": get_num_threads(),
+    }
+
+
+def show_config() -> None:
+    """Print versions, backends, why one is missing, the CPU target and the threads.
+
+    Examples
+    --------
+    >>> show_config()  # doctest: +ELLIPSIS
+    fastnn ...
+    """
+    found = config()
+    lines = [
+        ("fastnn", found["fastnn"]),
+        ("python", found["python"]),
+        ("numpy", found["numpy"]),
+        ("platform", found["platform"]),
+        ("backends", ", ".join(found["available"]) + f"  (default: {found['backend']})"),
+        *((f"  no {name}", reason) for name, reason in found["missing"].items()),
+        ("CPU target", f"{found['cpu_target']}  (this build and processor: {', '.join(found['cpu_targets'])})"
+         if found["cpu_target"] else "none (compiled backend missing)"),
+        ("threads", str(found["num_threads"])),
+    ]  # fmt: skip
+    sys.stdout.write("".join(f"{name:<12} {value}\n" for name, value in lines))

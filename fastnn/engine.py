@@ -1,0 +1,347 @@
+"""The engine: from checked data to kernel calls.
+
+`encode` brings X, y and weights through the door; `fit` allocates once and calls ``train`` on slices of an epoch's
+batches; the other functions are one kernel call each, with its buffers.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from fastnn.kernels.plan import ACT, DROPOUT, make_plan
+from fastnn.kernels.table import Kernels
+
+from .arrays import Array, Input, aligned, as_class_weights, as_input, as_weights
+from .backends import threads_for
+from .callbacks import Callback, FitState, History
+from .errors import DivergenceError
+from .model import Model
+from .optimizers import OptimizerState
+from .targets import Targets, as_targets
+
+__all__ = ["Data", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
+
+SLICE_SECONDS = 0.05  # of training between two looks at Ctrl-C, time limits and the progress bar
+FIRST_SLICE = 1e7  # floating-point operations in the first slice, when its speed is not known yet
+
+
+class Data(NamedTuple):
+    """Rows as the kernels take them."""
+
+    X: Input
+    targets: Targets
+    weights: Array
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights; the number of rows where there are none."""
+        return float(self.weights.sum(dtype=np.float64)) if self.weights.size else float(self.X.rows)
+
+
+def encode(
+    model: Model,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    names: tuple[str, str] = ("X", "y"),
+) -> Data:
+    """Check X, y and weights against a model and return them as the kernels take them."""
+    rows = as_input(X, model.sizes[0], model.dtype, names[0])
+    if rows.rows == 0:
+        raise ValueError(f"{names[0]} is empty: it has no rows.")
+    targets = as_targets(y, rows.rows, model.sizes[-1], model.output, model.domain, model.dtype, names[1])
+    weights = as_weights(sample_weight, rows.rows, model.dtype)
+    if class_weight is not None:
+        if not targets.labels.size:
+            raise ValueError(f"class_weight needs class labels; {names[1]} has none for output {model.output!r}.")
+        weights = as_class_weights(
+            class_weight, targets.labels, weights, max(2, model.sizes[-1]), model.dtype
+        )
+        if not weights.any():
+            raise ValueError("class_weight leaves every row with weight zero; give a class that is present a weight.")
+    return Data(rows, targets, weights)
+
+
+def _work(kernels: Kernels, program: str, model: Model, rows: int, threads: int) -> Array:
+    return aligned(kernels.work_size(program, model.plan, rows, threads), model.dtype)
+
+
+def predict(model: Model, kernels: Kernels, X: Input, out: Array, num_threads: int | None) -> Array:
+    """Write the outputs for X to out and return it."""
+    return _predict(kernels, model.plan, model.const(), model.theta, X, out, num_threads)
+
+
+def _predict(
+    kernels: Kernels, plan: Array, const: Array, theta: Array, X: Input, out: Array, num_threads: int | None
+) -> Array:
+    threads = threads_for(2.0 * theta.size * X.rows, num_threads)
+    work = aligned(kernels.work_size("predict", plan, X.rows, threads), theta.dtype)
+    packed = theta
+    if size := kernels.packed_size(plan):
+        packed = aligned(size, theta.dtype)
+        kernels.pack(plan, theta, packed)
+    kernels.predict(plan, const, packed, *X[:3], work, out, threads)
+    return out
+
+
+def forward(model: Model, kernels: Kernels, X: Input) -> list[Array]:
+    """Return the outputs of all layers, the link applied to the last."""
+    outputs: list[Array] = []
+    plan, threads = model.plan, threads_for(2.0 * model.n_parameters * X.rows, None)
+    empty = np.empty((0, 0), model.dtype)
+    for layer, (W, b) in enumerate(zip(model.weights, model.biases, strict=True), start=1):
+        Y = np.empty((X.rows, W.shape[1]), model.dtype)
+        act = int(plan[layer, ACT])
+        if layer == 1:  # X may be sparse, uint8 or scaled, which only a program knows how to read
+            first = make_plan(model.sizes[:2], [act], 0, model.bias)
+            _predict(kernels, first, model.const()[:2], model.theta[: W.size + b.size], X, Y, threads)
+        else:
+            kernels.dense_forward(outputs[-1], W, b, act, Y, empty, threads)
+        outputs.append(Y)
+    kernels.link(model.link, outputs[-1], outputs[-1])
+    return outputs
+
+
+def evaluate(model: Model, kernels: Kernels, data: Data, num_threads: int | None) -> float:
+    """Return the weighted mean of the data loss."""
+    threads = threads_for(2.0 * model.n_parameters * data.X.rows, num_threads)
+    work = _work(kernels, "evaluate", model, data.X.rows, threads)
+    return kernels.evaluate(
+        model.plan, model.const(), model.loss_code, model.theta, *data.X[:3], data.targets.T, data.weights,
+        data.total_weight, work, threads,
+    )  # fmt: skip
+
+
+def gradient(
+    model: Model, kernels: Kernels, data: Data, theta: Array, const: Array, num_threads: int | None
+) -> tuple[float, Array]:
+    """Return (loss with penalty, fresh gradient) at theta."""
+    threads = threads_for(6.0 * model.n_parameters * data.X.rows, num_threads)
+    work = _work(kernels, "gradient", model, data.X.rows, threads)
+    grad, parts = aligned(model.n_parameters, model.dtype), np.empty(2)
+    loss = kernels.gradient(
+        model.plan, const, model.loss_code, theta, *data.X[:3], data.targets.T, data.weights, data.total_weight, 0, 0,
+        grad, work, parts, threads,
+    )  # fmt: skip
+    return loss, grad
+
+
+def backward(
+    model: Model, kernels: Kernels, X: Input, dY: Array, grad: Array, dX: Array, num_threads: int | None
+) -> None:
+    """Write the gradients of the caller's loss to grad and dX, each where not empty."""
+    threads = threads_for(6.0 * model.n_parameters * X.rows, num_threads)
+    work = _work(kernels, "backward", model, X.rows, threads)
+    kernels.backward(model.plan, model.const(), model.theta, *X[:3], dY, grad, dX, work, threads)
+
+
+def metrics(model: Model, data: Data, outputs: Array) -> dict[str, float]:
+    """Return {"accuracy"} for class targets, else {"mse", "r2"}; weighted by the rows' weights.
+
+    accuracy is the share of rows that `classify` gets right, for a multilabel matrix of rows right in every column.
+    mse is the mean over rows and outputs; r2 = 1 - residual / total sum of squares, averaged over outputs; an output
+    whose target is constant counts 1 where it is met exactly, else 0 (scikit-learn's convention).
+    """
+    T, weights = data.targets.T, data.weights if data.weights.size else None
+    if data.targets.multilabel:
+        right = ((outputs >= 0.5) == (T >= 0.5)).all(axis=1)
+        return {"accuracy": float(np.average(right, weights=weights))}
+    if data.targets.labels.size:
+        right = as_labels(outputs) == data.targets.labels
+        return {"accuracy": float(np.average(right, weights=weights))}
+    T = T.astype(np.float64)
+    squares = np.average(np.square(outputs - T), axis=0, weights=weights)
+    spread = np.average(np.square(T - np.average(T, axis=0, weights=weights)), axis=0, weights=weights)
+    r2 = np.where(spread > 0, 1 - squares / np.where(spread > 0, spread, 1), np.where(squares > 0, 0.0, 1.0))
+    return {"mse": float(squares.mean()), "r2": float(r2.mean())}
+
+
+def as_labels(outputs: Array) -> Array:
+    """Return the class of each row: the largest output, or for one output whether it is at least one half."""
+    if outputs.shape[1] == 1:
+        return (outputs[:, 0] >= 0.5).astype(np.int64)
+    return outputs.argmax(axis=1)
+
+
+def fit(
+    model: Model,
+    data: Data,
+    kernels: Kernels,
+    const: Array,
+    optimizer: OptimizerState,
+    rng: np.random.Generator,
+    history: History,
+    *,
+    epochs: int,
+    batch_size: int | None,
+    shuffle: bool,
+    callbacks: Sequence[Callback],
+    progress: bool | None,
+    num_threads: int | None,
+    validation: Data | None,
+) -> History:
+    """Train a model in place.
+
+    All arguments have been checked.  ``history`` is filled as epochs end, so it holds the finished ones whatever
+    happens.
+
+    Raises
+    ------
+    DivergenceError
+        At a loss or parameter that is not finite; theta, slots and steps are then those of the epoch's start.
+    """
+    run = _Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
+    state = FitState(0, model, history, optimizer)
+    _tell(callbacks, "begin", state)
+    stopper: str | None = None
+    with _bar(progress, epochs * run.batches) as bar:
+        for _ in range(epochs):
+            run.start_epoch(shuffle)
+            stopper = run.train_epoch(state, callbacks, bar)
+            run.end_epoch(state)
+            if validation is not None:
+                _validate(model, kernels, validation, history, num_threads)
+            if bar is not None:
+                shown = {"loss": history.loss[-1], **({"val": history.val_loss[-1]} if history.val_loss else {})}
+                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()}, refresh=False)
+            for callback in callbacks:
+                if callback(state) and stopper is None:
+                    stopper = type(callback).__name__ if not hasattr(callback, "__name__") else callback.__name__
+            if stopper is not None:
+                history.stopped_by = stopper
+                break
+    _tell(callbacks, "end", state)
+    return history
+
+
+class _Run:
+    """The buffers and counters of one fit."""
+
+    def __init__(
+        self, model: Model, data: Data, kernels: Kernels, const: Array, optimizer: OptimizerState,
+        rng: np.random.Generator, epochs: int, batch_size: int | None, num_threads: int | None,
+    ) -> None:  # fmt: skip
+        rows = data.X.rows
+        batch = rows if batch_size is None else min(batch_size, rows)
+        self.model, self.data, self.kernels, self.const = model, data, kernels, const
+        self.optimizer, self.rng = optimizer, rng
+        self.flops = 6.0 * model.n_parameters * batch
+        self.threads = threads_for(self.flops, num_threads)
+        self.starts = np.append(np.arange(0, rows, batch), rows).astype(np.int64)
+        self.batches = len(self.starts) - 1
+        self.order = np.arange(rows, dtype=np.int64)
+        self.losses = np.empty((self.batches, 2))
+        self.work = _work(kernels, "train", model, batch, self.threads)
+        self.grad = aligned(model.n_parameters, model.dtype)
+        self.key = int(rng.integers(2**63)) if const[:, DROPOUT][1:].any() else 0
+        self.last_step = optimizer.steps + epochs * self.batches
+        self.slice = int(min(max(FIRST_SLICE / self.flops, 1), self.batches))
+
+    def start_epoch(self, shuffle: bool) -> None:
+        """Draw the order, lay out the hyperparameters, and remember where the epoch starts."""
+        if shuffle:
+            self.order = self.rng.permutation(len(self.order)).astype(np.int64, copy=False)
+        first = self.optimizer.steps
+        self.hyper = self.optimizer.optimizer.hyper(
+            first, self.batches, steps_per_epoch=self.batches, total=self.last_step
+        )
+        self.before = self.model.theta.copy(), self.optimizer.slots.copy(), first
+        self.done, self.seconds = 0, 0.0
+
+    def train_epoch(self, state: FitState, callbacks: Sequence[Callback], bar: Any) -> str | None:
+        """Train the epoch's batches slice by slice; return the name of what stopped it before its end, or None."""
+        watchers = [callback for callback in callbacks if hasattr(callback, "between_slices")]
+        while self.done < self.batches:
+            finished = self._train_slice(state)
+            if bar is not None:
+                bar.update(finished)
+            if self.done < self.batches:
+                for watcher in watchers:
+                    if watcher.between_slices(state):
+                        return type(watcher).__name__
+        return None
+
+    def _train_slice(self, state: FitState) -> int:
+        i, j = self.done, min(self.done + self.slice, self.batches)
+        model, optimizer = self.model, self.optimizer
+        began = time.perf_counter()
+        finished = self.kernels.train(
+            model.plan, self.const, model.loss_code, optimizer.rule, self.hyper[i:j], optimizer.steps, model.theta,
+            self.grad, optimizer.slots, *self.data.X[:3], self.data.targets.T, self.data.weights, self.order,
+            self.starts[i : j + 1], self.key, self.work, self.losses[i:j], self.threads,
+        )  # fmt: skip
+        seconds = time.perf_counter() - began
+        optimizer.steps += finished
+        self.done += finished
+        self.seconds += seconds
+        if finished < j - i:
+            value = self.losses[self.done].sum()
+            self._diverged(state, f"the loss became {value:g} in batch {self.done + 1} of {self.batches}")
+        wanted = self.slice * SLICE_SECONDS / max(seconds, 1e-9)
+        self.slice = int(min(max(wanted, 1, self.slice / 4), 4 * self.slice, self.batches))
+        return finished
+
+    def end_epoch(self, state: FitState) -> None:
+        """Check the parameters and write the epoch into the history."""
+        if not np.isfinite(self.model.theta).all():
+            self._diverged(state, "a parameter stopped being finite")
+        state.epoch += 1
+        batch_weights = self._batch_weights()[: self.done]
+        total = float(batch_weights.sum()) or 1.0
+        data_loss, penalty = (batch_weights @ self.losses[: self.done]) / total
+        state.history.loss.append(float(data_loss + penalty))
+        state.history.data_loss.append(float(data_loss))
+        state.history.seconds.append(self.seconds)
+
+    def _batch_weights(self) -> Array:
+        if not self.data.weights.size:
+            return np.diff(self.starts).astype(np.float64)
+        return np.add.reduceat(self.data.weights[self.order].astype(np.float64), self.starts[:-1])
+
+    def _diverged(self, state: FitState, what: str) -> NoReturn:
+        theta, slots, steps = self.before
+        self.model.theta[...] = theta
+        self.optimizer.slots[...] = slots
+        self.optimizer.steps = steps
+        rate = self.hyper[min(self.done, self.batches - 1), 0]
+        raise DivergenceError(
+            f"epoch {state.epoch + 1}: {what}. The parameters are those of this epoch's start. "
+            f"Try a smaller learning rate (it was {rate:g}), clip_norm=1.0, or standardised inputs."
+        )
+
+
+def _validate(
+    model: Model, kernels: Kernels, validation: Data, history: History, num_threads: int | None
+) -> None:
+    history.val_loss.append(evaluate(model, kernels, validation, num_threads))
+    outputs = np.empty((validation.X.rows, model.sizes[-1]), model.dtype)
+    predict(model, kernels, validation.X, outputs, num_threads)
+    for name, value in metrics(model, validation, outputs).items():
+        history.metrics.setdefault(f"val_{name}", []).append(value)
+
+
+def _tell(callbacks: Sequence[Callback], what: str, state: FitState) -> None:
+    for callback in callbacks:
+        if hasattr(callback, what):
+            getattr(callback, what)(state)
+
+
+@contextmanager
+def _bar(progress: bool | None, total: int) -> Iterator[Any]:
+    """Yield a progress bar over all batches, or None; by default it shows on a terminal only."""
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="batch", leave=True) as bar:
+        yield bar

@@ -1,0 +1,158 @@
+"""Model files: safetensors, with the configuration as JSON in its metadata; written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._version import __version__
+from .arrays import Array
+from .errors import ModelFileError
+from .model import Model
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "read", "write"]
+
+FORMAT = "fastnn"
+FORMAT_VERSION = 1
+HEADER_LIMIT = 1 << 20  # bytes of JSON; a network of 10 000 layers needs less
+
+M = TypeVar("M", bound=Model)
+
+
+def write(path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[str, Array]) -> None:
+    """Write a model file through a temporary file in the same folder, renamed when it is complete."""
+    from safetensors.numpy import save
+
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "fastnn_version": __version__,
+        "config": json.dumps(config),
+    }
+    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
+    write_whole(Path(path), data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write bytes to a file so that it is there whole, with the usual permissions, or not changed at all."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: str | os.PathLike[str], cls: type[M]) -> M:
+    """Return the model in a file, everything checked; raise ModelFileError for anything malformed."""
+    data = Path(path).read_bytes()
+    try:
+        return _decode(data, cls)
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)!r} is not a model file that can be loaded: {error}") from error
+
+
+def _decode(data: bytes, cls: type[M]) -> M:
+    header = _header(data)
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ModelFileError("its metadata do not say format=fastnn; it was not written by fastnn.")
+    _check_version(metadata.get("format_version"))
+    config = _config(metadata.get("config"))
+    theta = _theta(data, config)
+    try:
+        return cls.from_config(config, theta)
+    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        raise ModelFileError(f"its configuration does not describe a network: {error}") from error
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """Return the safetensors header: 8 bytes of length, little-endian, then JSON."""
+    if len(data) < 8:
+        raise ModelFileError(f"it has {len(data)} bytes; a header alone takes more. Is it truncated?")
+    length = int.from_bytes(data[:8], "little")
+    if length > HEADER_LIMIT or length > len(data) - 8:
+        raise ModelFileError(f"it declares a header of {length} bytes, and has {len(data)} in all.")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"its header is not JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise ModelFileError("its header is not a JSON object.")
+    return header
+
+
+def _check_version(version: Any) -> None:
+    if not isinstance(version, str) or not version.isdecimal():
+        raise ModelFileError(f"its format version is {version!r}, expected a whole number.")
+    if int(version) > FORMAT_VERSION:
+        raise ModelFileError(
+            f"it has format version {version}; this fastnn ({__version__}) reads up to {FORMAT_VERSION}. "
+            "Upgrade fastnn-kernels."
+        )
+
+
+def _config(text: Any) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"its configuration is not JSON: {error}") from error
+    expected = {
+        "sizes": list,
+        "activation": list,
+        "output": str,
+        "loss": (str, dict),
+        "bias": bool,
+        "dtype": str,
+        "seed": int,
+        "input_scale": (int, float),
+        "multilabel": bool,
+    }
+    if not isinstance(config, dict) or set(config) != set(expected):
+        raise ModelFileError(f"its configuration must have exactly the entries {', '.join(expected)}.")
+    for name, kind in expected.items():
+        if not isinstance(config[name], kind) or (kind is int and isinstance(config[name], bool)):
+            raise ModelFileError(f"its configuration has {name} = {config[name]!r:.80}.")
+    if not all(type(size) is int and size >= 1 for size in config["sizes"]) or len(config["sizes"]) < 2:
+        raise ModelFileError(f"its configuration has sizes = {config['sizes']!r:.80}.")
+    return config
+
+
+def _theta(data: bytes, config: dict[str, Any]) -> Array:
+    """Return all parameters from the tensors, whose names, shapes and dtype must be those that config implies."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    sizes = config["sizes"]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+        shapes[f"W{layer}"] = (n_in, n_out)
+        if config["bias"]:
+            shapes[f"b{layer}"] = (n_out,)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ModelFileError(f"its tensors cannot be read: {error}") from error
+    if set(tensors) != set(shapes):
+        raise ModelFileError(f"it has tensors {sorted(tensors)[:8]}, expected {list(shapes)[:8]} for sizes {sizes[:9]}.")
+    for name, shape in shapes.items():
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype.name != config["dtype"]:
+            raise ModelFileError(
+                f"tensor {name} is {tensor.dtype.name} {tensor.shape}, expected {config['dtype']} {shape}."
+            )
+        if not np.isfinite(tensor).all():
+            raise ModelFileError(f"tensor {name} holds values that are not finite.")
+    return np.concatenate([tensors[name].ravel() for name in shapes])

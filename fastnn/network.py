@@ -1,0 +1,531 @@
+"""The network: build it, train it, ask it, save it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from . import backends, engine, io
+from .arrays import Array, aligned, as_input, as_output, matrix, numeric, vector
+from .callbacks import Callback, History
+from .checks import whole
+from .model import Model
+from .optimizers import Optimizer, OptimizerState, as_optimizer
+from .predictor import Predictor
+from .trainer import Trainer
+
+__all__ = ["Network", "load"]
+
+
+class Network(Model):
+    """A dense neural network.
+
+        A0 = X * input_scale,  Z_l = A_(l-1) W_l + b_l,  A_l = f_l(Z_l),  output = A_L
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units per layer, the input first: at least two entries, each at least 1.
+    output : str
+        What the last layer gives: "softmax", "sigmoid", "identity", "exp", or another activation's name.
+    activation : str or sequence of str
+        Of the hidden layers, one name or one per hidden layer: identity, sigmoid, tanh, relu, leaky_relu, elu,
+        softplus, silu, gelu (aliases logistic, linear, swish).
+    loss : str, dict or None
+        None takes the first that goes with the output (softmax: categorical_cross_entropy; sigmoid:
+        binary_cross_entropy, squared_error, absolute_error, huber; identity: squared_error, absolute_error, huber,
+        quantile; exp: poisson; others: squared_error, absolute_error, huber).  ``{"huber": delta}`` and
+        ``{"quantile": q}`` set the parameter.
+    bias : bool
+        Whether layers have biases.
+    init : None, str, dict, callable, or a sequence of them, one per layer
+        None: He's normal for the relu family, else Glorot's uniform.  Names: he_normal, he_uniform, glorot_normal,
+        glorot_uniform, lecun_normal, lecun_uniform, orthogonal, zeros.  ``{"normal": std}``, ``{"uniform": bound}``,
+        ``{"constant": value}``, each with ``"bias": std`` where biases shall be drawn too (zero otherwise).
+        ``callable(rng, n_in, n_out)`` returns W.
+    dtype : {"float32", "float64"}
+        Of the parameters and of all arithmetic.
+    seed : int or None
+        Seed of ``numpy.random.default_rng``, which draws W and then b, layer by layer; None draws fresh entropy and
+        records it in ``net.seed``.
+    input_scale : float
+        Factor on every entry of X as it is read, whatever its dtype: 1/255 for images kept as uint8.
+
+    Raises
+    ------
+    ValueError
+        For unknown names (the known are listed, the nearest suggested), sizes below 1, an output and a loss that do not
+        go together.
+    TypeError
+        For sizes that are not whole numbers.
+    MemoryError
+        For more parameters than the machine's memory holds.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> y = np.array([0, 1, 1, 0])
+    >>> net = fastnn.Network([2, 8, 1], activation="tanh", output="sigmoid", seed=1)
+    >>> history = net.fit(X, y, epochs=300, batch_size=None, optimizer=fastnn.Adam(0.05))
+    >>> net.classify(X)
+    array([0, 1, 1, 0])
+    """
+
+    #: History of the last fit, None before it.
+    history: History | None = None
+    _optimizer_state: OptimizerState | None = None
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Sequence[Any],
+        biases: Sequence[Any] | None,
+        *,
+        output: str,
+        activation: str | Sequence[str] = "relu",
+        loss: str | Mapping[str, float] | None = None,
+        dtype: Any = None,
+        input_scale: float = 1.0,
+    ) -> Self:
+        """Return a network with given parameters, copied.
+
+        Parameters
+        ----------
+        weights : sequence of array-like, shapes (n_in, n_out)
+        biases : sequence of array-like, shapes (n_out,), or None
+            None for a network without biases.
+        output, activation, loss, input_scale
+            As in `Network`.
+        dtype : dtype, optional
+            None: float32 where every array is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not chain; the message names the layer.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> net = fastnn.Network.from_weights([[[2.0]]], [[1.0]], output="identity")
+        >>> net.predict([[3.0]])
+        array([[7.]])
+        """
+        matrices = [numeric(W, f"weights[{i}]") for i, W in enumerate(weights)]
+        for i, W in enumerate(matrices):
+            if W.ndim != 2:
+                raise ValueError(f"weights[{i}] must be 2-D, (n_in, n_out), got shape {W.shape}.")
+            if i and W.shape[0] != matrices[i - 1].shape[1]:
+                raise ValueError(
+                    f"weights[{i}] has {W.shape[0]} rows; the layer before it gives {matrices[i - 1].shape[1]} outputs. "
+                    f"It must have shape ({matrices[i - 1].shape[1]}, ...)."
+                )
+        if not matrices:
+            raise ValueError("weights is empty; give one (n_in, n_out) matrix per layer.")
+        vectors = None if biases is None else [numeric(b, f"biases[{i}]") for i, b in enumerate(biases)]
+        if vectors is not None and len(vectors) != len(matrices):
+            raise ValueError(f"there are {len(matrices)} weights and {len(vectors)} biases; give one bias per layer.")
+        if dtype is None:
+            dtype = "float32" if all(a.dtype == np.float32 for a in [*matrices, *(vectors or [])]) else "float64"
+        sizes = [matrices[0].shape[0], *(W.shape[1] for W in matrices)]
+        made = cls(
+            sizes, output=output, activation=activation, loss=loss, bias=vectors is not None, init="zeros", dtype=dtype,
+            seed=0, input_scale=input_scale,
+        )  # fmt: skip
+        for i, W in enumerate(matrices):
+            made.weights[i] = W
+            if vectors is not None:
+                made.biases[i] = vectors[i].reshape(-1)
+        return made
+
+    # ---- training
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 32,
+        optimizer: str | Optimizer | OptimizerState = "adam",
+        l2: float | Sequence[float] = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        clip_norm: float | None = None,
+        validation_data: Sequence[Any] | None = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | None = None,
+        backend: str | None = None,
+        num_threads: int | None = None,
+        seed: int | None = None,
+        resume: bool = False,
+    ) -> History:
+        """Train on X, y by mini-batches.
+
+            minimise  sum_i w_i l(output_i, y_i) / sum_i w_i  +  sum_l l2_l / 2 |W_l|^2   over each batch
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (m, n_in)
+            float32, float64 and uint8, in any strides or memory-mapped, are read in place; CSR is never made dense.
+        y : array-like
+            softmax: integer labels (m,) or probabilities (m, n_out).  sigmoid: 0/1 of shape (m,) or (m, 1) for one
+            output, a 0/1 matrix (m, n_out) or labels (m,) for more.  Others: (m,) for one output, else (m, n_out).
+        epochs : int
+            Passes over the data, >= 0.
+        batch_size : int or None
+            Rows per update; None: all of them.
+        optimizer : str, Optimizer or OptimizerState
+            "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", an instance, or a trainer's ``optimizer`` to go
+            on with its state.  A name or an instance starts afresh.
+        l2 : float or one per layer
+            Penalty l2 / 2 * sum(W^2) on weights, not on biases.
+        dropout : float or one per hidden layer
+            Share of a hidden layer's outputs dropped while training, in [0, 1).
+        clip_norm : float or None
+            Longest Euclidean norm of the gradient; longer ones are scaled down.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after each epoch.
+        sample_weight : array-like, shape (m,), optional
+            Not negative.
+        class_weight : dict or "balanced", optional
+            Weight by label, multiplied into sample_weight.
+        shuffle : bool
+            Draw a new order every epoch.
+        callbacks : sequence of callable
+            Called with a `FitState` after each epoch; True stops.
+        progress : bool or None
+            Show a progress bar; None: on a terminal only.
+        backend : str or None
+            For this fit only.
+        num_threads : int or None
+            None: one for small networks, else `get_num_threads`.
+        seed : int or None
+            For orders and dropout; None continues the network's generator.
+        resume : bool
+            Go on with the optimiser state of the last fit.
+
+        Returns
+        -------
+        History
+            Also kept as ``net.history``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arguments that do not fit; the network is then unchanged.
+        DivergenceError
+            If the loss or a parameter stops being finite; the parameters are those of that epoch's start.
+        """
+        data = engine.encode(self, X, y, sample_weight, class_weight)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight).")
+            weight = validation_data[2] if len(validation_data) == 3 else None
+            names = ("X of validation_data", "y of validation_data")
+            validation = engine.encode(self, validation_data[0], validation_data[1], weight, None, names)
+        epochs = whole(epochs, "epochs", 0)
+        batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
+        num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
+        const = self.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
+        callbacks = [callbacks] if callable(callbacks) else list(callbacks)
+        for callback in callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks must be callables that take a FitState, got {callback!r}.")
+        kernels = backends.kernels(backend)
+        rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
+        state = self._optimizer_for(optimizer, resume)
+        if data.targets.multilabel or data.targets.labels.size:
+            self.multilabel = data.targets.multilabel
+        self._optimizer_state, self.history = state, History()
+        return engine.fit(
+            self, data, kernels, const, state, rng, self.history, epochs=epochs, batch_size=batch_size,
+            shuffle=bool(shuffle), callbacks=callbacks, progress=progress, num_threads=num_threads,
+            validation=validation,
+        )  # fmt: skip
+
+    def _optimizer_for(self, optimizer: Any, resume: bool) -> OptimizerState:
+        if isinstance(optimizer, OptimizerState):
+            if optimizer.slots.shape[1] != self.n_parameters or optimizer.slots.dtype != self.dtype:
+                raise ValueError(
+                    f"the optimiser's state is for {optimizer.slots.shape[1]} parameters in {optimizer.slots.dtype}; "
+                    f"this network has {self.n_parameters} in {self.dtype}."
+                )
+            return optimizer
+        wanted = as_optimizer(optimizer)
+        before = self._optimizer_state
+        if not resume or before is None:
+            return OptimizerState(wanted, self.n_parameters, self.dtype)
+        if wanted.rule != before.optimizer.rule:
+            raise ValueError(
+                f"resume=True goes on with the last fit's {before.optimizer!r}; it cannot become {wanted!r}. "
+                "Pass the same kind of optimizer, or resume=False."
+            )
+        before.optimizer = wanted
+        return before
+
+    def trainer(
+        self,
+        optimizer: str | Optimizer | OptimizerState = "adam",
+        *,
+        l2: float | Sequence[float] = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        clip_norm: float | None = None,
+        backend: str | None = None,
+        num_threads: int | None = None,
+    ) -> Trainer:
+        """Return a `Trainer` that updates this network one step at a time; arguments as in `fit`."""
+        return Trainer(
+            self, optimizer, l2=l2, dropout=dropout, clip_norm=clip_norm, backend=backend, num_threads=num_threads
+        )
+
+    # ---- asking
+
+    def predict(
+        self, X: Any, *, out: Array | None = None, num_threads: int | None = None, backend: str | None = None
+    ) -> Array:
+        """Return the outputs: probabilities or values.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (m, n_in)
+            m may be 0.  One row is ``x.reshape(1, -1)``; `predictor` takes 1-D rows.
+        out : ndarray, shape (m, n_out), the network's dtype, optional
+            Written and returned.
+        num_threads : int or None
+        backend : str or None
+
+        Returns
+        -------
+        ndarray, shape (m, n_out)
+            New, or ``out``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not 2-D, has other columns, or holds what is no finite number.
+        """
+        rows = as_input(X, self.sizes[0], self.dtype)
+        result = as_output(out, (rows.rows, self.sizes[-1]), self.dtype)
+        return engine.predict(self, backends.kernels(backend), rows, result, num_threads)
+
+    def classify(self, X: Any, *, num_threads: int | None = None) -> Array:
+        """Return class labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (m, n_in)
+        num_threads : int or None
+
+        Returns
+        -------
+        ndarray of int64
+            Shape (m,): the largest output; for one output, 1 where it is at least 1/2.  After a fit to a 0/1 matrix
+            with a sigmoid output of several units: (m, n_out), 1 where an output is at least 1/2.
+
+        Raises
+        ------
+        ValueError
+            If the output is neither softmax nor sigmoid, or as `predict` raises.
+        """
+        if self.output not in ("softmax", "sigmoid"):
+            raise ValueError(
+                f"classify needs output 'softmax' or 'sigmoid'; this network gives {self.output!r}. Use predict."
+            )
+        outputs = self.predict(X, num_threads=num_threads)
+        return (outputs >= 0.5).astype(np.int64) if self.multilabel else engine.as_labels(outputs)
+
+    def evaluate(
+        self, X: Any, y: Any, sample_weight: Any = None, *, num_threads: int | None = None
+    ) -> dict[str, float]:
+        """Return the loss and how good the outputs are.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        num_threads : int or None
+
+        Returns
+        -------
+        dict
+            {"loss", "accuracy"} for class targets, {"loss", "mse", "r2"} for real ones.  "loss" is the weighted mean of
+            the data loss, in nats for cross-entropies, without penalty; "mse" is the plain mean squared error.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> net = fastnn.Network([1, 1], output="sigmoid", init="zeros")
+        >>> result = net.evaluate([[0.0], [1.0]], [1, 0])
+        >>> round(result["loss"], 4), result["accuracy"]
+        (0.6931, 0.5)
+        """
+        data = engine.encode(self, X, y, sample_weight)
+        kernels = backends.kernels()
+        outputs = np.empty((data.X.rows, self.sizes[-1]), self.dtype)
+        engine.predict(self, kernels, data.X, outputs, num_threads)
+        return {
+            "loss": engine.evaluate(self, kernels, data, num_threads),
+            **engine.metrics(self, data, outputs),
+        }
+
+    def forward(self, X: Any) -> list[Array]:
+        """Return every layer's output [A1, ..., AL] for X, each (m, n_l); AL is what `predict` gives.
+
+        Hidden layers are kept whole, which `predict` never does: mind the memory for many rows.
+        """
+        rows = as_input(X, self.sizes[0], self.dtype)
+        return engine.forward(self, backends.kernels(), rows)
+
+    def predictor(self, *, backend: str | None = None, num_threads: int | None = None) -> Predictor:
+        """Return a frozen, thread-safe snapshot of this network as a function: see `Predictor`."""
+        return Predictor(self, backend=backend, num_threads=num_threads)
+
+    # ---- gradients
+
+    def loss_grad(
+        self, X: Any, y: Any, *, theta: Any = None, sample_weight: Any = None, l2: float | Sequence[float] = 0.0
+    ) -> tuple[float, Array]:
+        """Return the loss and its gradient, for SciPy's optimisers and for checking.
+
+        Parameters
+        ----------
+        X, y, sample_weight, l2
+            As in `fit`.
+        theta : array-like, shape (n_parameters,), optional
+            Where to differentiate; None: at the network's own parameters, which are not changed.
+
+        Returns
+        -------
+        loss : float
+            Weighted mean of the loss over all rows, plus the penalty: exactly what is differentiated.
+        gradient : ndarray, shape (n_parameters,)
+            Fresh, in the order of ``theta``, the network's dtype.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> net = fastnn.Network([1, 1], output="identity", init="zeros", dtype="float64")
+        >>> net.loss_grad([[2.0]], [3.0])  # (0 - 3)^2 / 2, d/dw = -3 * 2, d/db = -3
+        (4.5, array([-6., -3.]))
+        """
+        data = engine.encode(self, X, y, sample_weight)
+        at = self.theta if theta is None else vector(theta, "theta", self.n_parameters, self.dtype)
+        return engine.gradient(self, backends.kernels(), data, at, self.const(l2=l2), None)
+
+    def backward(self, X: Any, dY: Any) -> tuple[Array, Array]:
+        """Return the gradients of a loss of the caller's.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (m, n_in)
+        dY : array-like, shape (m, n_out)
+            d loss / d output, where output is what `predict` gives.
+
+        Returns
+        -------
+        gradient : ndarray, shape (n_parameters,)
+            d loss / d theta.
+        dX : ndarray, shape (m, n_in)
+            d loss / d X.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> net = fastnn.Network.from_weights([[[2.0], [5.0]]], None, output="identity")
+        >>> net.backward([[3.0, 4.0]], [[1.0]])
+        (array([3., 4.]), array([[2., 5.]]))
+        """
+        rows = as_input(X, self.sizes[0], self.dtype)
+        dY = matrix(dY, "dY", (rows.rows, self.sizes[-1]), self.dtype)
+        grad = aligned(self.n_parameters, self.dtype)
+        dX = np.empty((rows.rows, self.sizes[0]), self.dtype)
+        engine.backward(self, backends.kernels(), rows, dY, grad, dX, None)
+        return grad, dX
+
+    def input_gradient(self, X: Any, output: int | None = None) -> Array:
+        """Return d output_j / d X for each row.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (m, n_in)
+        output : int or None
+            j; None: the sum of all outputs, which for one output is that output.
+
+        Returns
+        -------
+        ndarray, shape (m, n_in)
+
+        Raises
+        ------
+        ValueError
+            If there is no such output.
+        """
+        rows = as_input(X, self.sizes[0], self.dtype)
+        n_out = self.sizes[-1]
+        dY = np.ones((rows.rows, n_out), self.dtype)
+        if output is not None:
+            index = whole(output, "output")
+            if index >= n_out:
+                raise ValueError(f"output must be 0 ... {n_out - 1}, got {index}.")
+            dY[...] = np.arange(n_out) == index
+        dX = np.empty((rows.rows, self.sizes[0]), self.dtype)
+        engine.backward(self, backends.kernels(), rows, dY, np.empty(0, self.dtype), dX, None)
+        return dX
+
+    def jacobian(self, X: Any) -> Array:
+        """Return d output / d X for each row, shape (m, n_out, n_in)."""
+        columns = [self.input_gradient(X, j) for j in range(self.sizes[-1])]
+        return np.stack(columns, axis=1)
+
+    # ---- files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a .safetensors file, whole or not at all.
+
+        The configuration is in the file's metadata as JSON, with a format version; the tensors are W1, b1, W2, ...
+        The optimiser's state is not kept; pickle a `Trainer` for that.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an older file of that name is then still whole.
+        """
+        tensors: dict[str, Array] = {}
+        for layer, (W, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
+            tensors[f"W{layer}"] = W
+            if self.bias:
+                tensors[f"b{layer}"] = b
+        io.write(path, self.config(), tensors)
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a file that `Network.save` wrote.
+
+    Nothing is unpickled, and nothing in the file is trusted: sizes, names, shapes and values are all checked.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not such a file, is truncated or damaged, or comes from a newer format version.
+    FileNotFoundError, PermissionError
+        If it cannot be opened.
+
+    Examples
+    --------
+    >>> import os, tempfile, fastnn
+    >>> net = fastnn.Network([2, 2], output="softmax", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     net.save(path)
+    ...     bool((fastnn.load(path).theta == net.theta).all())
+    True
+    """
+    return io.read(path, Network)

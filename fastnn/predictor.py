@@ -1,0 +1,128 @@
+"""A frozen network: the shortest way from rows to outputs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastnn.kernels.table import Kernels
+
+from . import backends
+from .arrays import Array, aligned, as_input, as_output
+from .backends import threads_for
+from .model import Model
+
+__all__ = ["Predictor"]
+
+
+class _Frozen(NamedTuple):
+    """What a call reads: replaced as a whole by ``update``, so that a call under way sees one network or the other."""
+
+    plan: Array
+    const: Array
+    packed: Array
+
+
+class Predictor:
+    """A snapshot of a network as a function; made by `Network.predictor`.
+
+    ``f(x)`` takes one row (n_in,) and gives (n_out,), or rows (m, n_in) and gives (m, n_out): the outputs, as
+    `Network.predict` gives them.  Later training does not change it until ``f.update(net)``.  Several threads may call
+    it at once.  Values are not searched for NaN: NaN in gives NaN out.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> net = fastnn.Network([2, 3, 1], output="sigmoid", seed=0)
+    >>> f = net.predictor()
+    >>> f(np.zeros(2, np.float32)), f(np.zeros((2, 2), np.float32)).shape
+    (array([0.5], dtype=float32), (2, 1))
+    """
+
+    def __init__(self, network: Model, *, backend: str | None = None, num_threads: int | None = None) -> None:
+        self._backend = backend
+        self._num_threads = num_threads
+        self.sizes = network.sizes
+        self.dtype = network.dtype
+        self._prepare()
+        self.update(network)
+
+    def _prepare(self) -> None:
+        self._kernels: Kernels = backends.kernels(self._backend)
+        self._local = threading.local()
+
+    def update(self, network: Model) -> None:
+        """Take a new snapshot, of a network of the same sizes and dtype.
+
+        Raises ValueError for another shape or dtype; the old snapshot then stays.
+        """
+        if network.sizes != self.sizes or network.dtype != self.dtype:
+            raise ValueError(
+                f"this predictor is for sizes {self.sizes} in {self.dtype.name}; the network has {network.sizes} in "
+                f"{network.dtype.name}. Make a new one: net.predictor()."
+            )
+        size = self._kernels.packed_size(network.plan)
+        if size:
+            packed = aligned(size, self.dtype)
+            self._kernels.pack(network.plan, network.theta, packed)
+        else:
+            packed = aligned(network.n_parameters, self.dtype)
+            packed[...] = network.theta
+        self._frozen = _Frozen(network.plan.copy(), network.const(), packed)
+        self._n_parameters = network.n_parameters
+
+    def __call__(self, x: Any, out: Array | None = None) -> Array:
+        """Return the outputs for one row or for rows.
+
+        Parameters
+        ----------
+        x : array-like, shape (n_in,) or (m, n_in), or a sparse matrix
+        out : ndarray, shape (n_out,) or (m, n_out), the network's dtype, optional
+            Written and returned.
+
+        Returns
+        -------
+        ndarray
+            New, or ``out``.
+
+        Raises
+        ------
+        ValueError
+            For another number of columns, or an ``out`` that does not fit.
+        """
+        single = getattr(x, "ndim", None) == 1 or (isinstance(x, (list, tuple)) and np.ndim(x) == 1)
+        if single:
+            x = np.asarray(x).reshape(1, -1)
+        X = as_input(x, self.sizes[0], self.dtype, "x", check_finite=False)
+        n_out = self.sizes[-1]
+        result = as_output(out, (n_out,) if single else (X.rows, n_out), self.dtype)
+        frozen = self._frozen
+        threads = threads_for(2.0 * self._n_parameters * X.rows, self._num_threads)
+        self._kernels.predict(
+            frozen.plan, frozen.const, frozen.packed, *X[:3], self._work(frozen, X.rows, threads),
+            result.reshape(1, -1) if single else result, threads,
+        )  # fmt: skip
+        return result
+
+    def _work(self, frozen: _Frozen, rows: int, threads: int) -> Array:
+        """Return this thread's scratch, grown where the call needs more."""
+        size = self._kernels.work_size("predict", frozen.plan, rows, threads)
+        work: Array | None = getattr(self._local, "work", None)
+        if work is None or work.size < size:
+            work = self._local.work = aligned(size, self.dtype)
+        return work
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without scratch and kernels."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_kernels", "_local")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild scratch and kernels."""
+        self.__dict__.update(state)
+        self._prepare()
+
+    def __repr__(self) -> str:
+        """Return the sizes."""
+        return f"Predictor(sizes={list(self.sizes)}, dtype={self.dtype.name!r})"

@@ -1,0 +1,160 @@
+"""Online training: one step at a time on whatever rows have arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .arrays import aligned, vector
+from .backends import threads_for
+from .engine import encode
+from .errors import DivergenceError
+from .model import Model
+from .optimizers import Optimizer, OptimizerState, as_optimizer
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Train a network step by step; made by `Network.trainer`.
+
+    A step is what one batch of ``fit`` is: gradient of the weighted mean loss of the rows given, penalty, clipping,
+    update.  The trainer keeps the optimiser's state and its work space; the network is updated in place.  Pickling a
+    trainer keeps its network with it, so that both go on together.
+
+    Attributes
+    ----------
+    network : Network
+    optimizer : OptimizerState
+        Settings, slots and steps; may be handed to ``fit(optimizer=...)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> net = fastnn.Network([2, 3, 1], output="sigmoid", seed=0)
+    >>> trainer = net.trainer("sgd")
+    >>> loss = trainer.step(np.zeros((1, 2)), [1])
+    >>> round(loss, 4)  # log 2, as all biases are zero
+    0.6931
+    """
+
+    def __init__(
+        self,
+        network: Model,
+        optimizer: str | Optimizer | OptimizerState = "adam",
+        *,
+        l2: Any = 0.0,
+        dropout: Any = 0.0,
+        clip_norm: float | None = None,
+        backend: str | None = None,
+        num_threads: int | None = None,
+    ) -> None:
+        self.network = network
+        if isinstance(optimizer, OptimizerState):
+            self.optimizer = optimizer
+        else:
+            self.optimizer = OptimizerState(as_optimizer(optimizer), network.n_parameters, network.dtype)
+        self.optimizer.optimizer.hyper(0, 1)  # a schedule that needs an end or epochs says so now
+        self._const = network.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
+        self._key = int(network.rng.integers(2**63)) if np.any(dropout) else 0
+        self._backend = backend
+        self._num_threads = num_threads
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._kernels = backends.kernels(self._backend)
+        self._grad = aligned(self.network.n_parameters, self.network.dtype)
+        self._losses = np.empty((1, 2))
+        self._rows = -1
+
+    def _make_room(self, rows: int) -> None:
+        network = self.network
+        self._threads = threads_for(6.0 * network.n_parameters * rows, self._num_threads)
+        self._work = aligned(self._kernels.work_size("train", network.plan, rows, self._threads), network.dtype)
+        self._order = np.arange(rows, dtype=np.int64)
+        self._starts = np.array([0, rows], np.int64)
+        self._rows = rows
+
+    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Take one optimiser step on the rows given.
+
+        Parameters
+        ----------
+        X : array-like or CSR, shape (m, n_in)
+        y : array-like
+            Targets as in ``fit``.
+        sample_weight : array-like, shape (m,), optional
+
+        Returns
+        -------
+        float
+            The loss before the step, penalty included: what was differentiated.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For rows, columns or values that do not fit; nothing is changed.
+        DivergenceError
+            If the loss is not finite; nothing is changed.
+        """
+        network = self.network
+        data = encode(network, X, y, sample_weight)
+        if data.X.rows != self._rows:
+            self._make_room(data.X.rows)
+        if data.targets.multilabel:
+            network.multilabel = True
+        state = self.optimizer
+        finished = self._kernels.train(
+            network.plan, self._const, network.loss_code, state.rule, state.optimizer.hyper(state.steps, 1),
+            state.steps, network.theta, self._grad, state.slots, *data.X[:3], data.targets.T, data.weights,
+            self._order, self._starts, self._key, self._work, self._losses, self._threads,
+        )  # fmt: skip
+        loss = float(self._losses[0, 0] + self._losses[0, 1])
+        if not finished:
+            raise DivergenceError(
+                f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. Try a smaller learning rate, "
+                "clip_norm=1.0, or standardised inputs."
+            )
+        state.steps += 1
+        return loss
+
+    def apply_gradient(self, g: Any) -> None:
+        """Take one optimiser step with a gradient of the caller's, for instance one summed over processes.
+
+        No penalty and no clipping is added: the gradient is taken as it is.
+
+        Parameters
+        ----------
+        g : array-like, shape (n_parameters,)
+            In the order of ``net.theta``.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs or an entry is not finite; nothing is changed.
+        """
+        network, state = self.network, self.optimizer
+        gradient = vector(g, "g", network.n_parameters, network.dtype)
+        self._grad[...] = gradient
+        hyper = state.optimizer.hyper(state.steps, 1)[0]
+        self._kernels.update(
+            network.plan, state.rule, hyper, state.steps, network.theta, self._grad, state.slots
+        )
+        state.steps += 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without buffers and kernels."""
+        kept = ("network", "optimizer", "_const", "_key", "_backend", "_num_threads")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the buffers."""
+        self.__dict__.update(state)
+        self._prepare()
+
+    def __repr__(self) -> str:
+        """Return the optimiser and the network."""
+        return f"Trainer({self.network!r}, {self.optimizer!r})"
+
