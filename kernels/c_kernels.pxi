@@ -1,0 +1,95 @@
+# The C side as Cython sees it: kernels.h word for word, and the columns of the tables.
+
+cdef extern from "kernels.h" nogil:
+    ctypedef int64_t i64
+    enum:
+        FNN_FLOAT32
+        FNN_FLOAT64
+        FNN_UINT8
+
+    ctypedef struct fnn_epilogue:
+        const void *bias
+        int act
+        void *Z
+        i64 z_row
+        i64 z_col
+
+    ctypedef struct fnn_rows:
+        int x_dtype
+        const void *data
+        i64 row_step
+        i64 col_step
+        i64 n_in
+        int index_bytes
+        const void *indices
+        const void *indptr
+        double scale
+
+    ctypedef struct fnn_kernels:
+        const char *target
+        int real_bytes
+        int vector_bytes
+        double (*dot)(i64 n, const void *x, i64 x_step, const void *y, i64 y_step) noexcept nogil
+        void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
+                     void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch) noexcept nogil
+        size_t gemm_scratch_bytes
+        void (*activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
+                           i64 y_col) noexcept nogil
+        void (*activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy,
+                                i64 dy_row, i64 dy_col, void *dx, i64 dx_row, i64 dx_col) noexcept nogil
+        void (*link)(int code, i64 m, i64 n, const void *R, i64 r_row, i64 r_col, void *Y, i64 y_row,
+                     i64 y_col) noexcept nogil
+        void (*link_backward)(int code, i64 m, i64 n, const void *Y, void *dY) noexcept nogil
+        double (*loss)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, const void *weights,
+                       double norm, void *dR) noexcept nogil
+        void (*column_sums)(i64 m, i64 n, const void *A, i64 a_row, i64 a_col, int accumulate, void *out) noexcept nogil
+        void (*gather)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
+        void (*sparse_forward)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out, const void *W, void *Y,
+                               const fnn_epilogue *e) noexcept nogil
+        void (*sparse_weight_gradient)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out,
+                                       i64 column_from, i64 column_to, const void *dZ, void *dW) noexcept nogil
+        void (*targets)(int labels, const void *T, i64 n_out, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
+        void (*take)(const void *values, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
+        void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate,
+                        const void *Y, void *out) noexcept nogil
+        void (*update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s,
+                       void *v) noexcept nogil
+        void (*axpy)(i64 n, double a, const void *x, void *y) noexcept nogil
+        void (*scale)(i64 n, double a, void *x) noexcept nogil
+        double (*sum_squares)(i64 n, const void *x) noexcept nogil
+
+    const fnn_kernels *fnn_select(const char *target, int is_double)
+    const char *const *fnn_targets()
+    void fnn_prepare(int rule, const double *hyper, i64 t, double *scalars, double *decay)
+
+    ctypedef void (*fnn_body)(void *context, i64 chunk, int participant) noexcept nogil
+    void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context)
+    int fnn_pool_threads()
+    int fnn_pool_most_used()
+    void fnn_pool_reset_statistics()
+
+cdef extern from "plan.h" nogil:
+    enum:
+        PLAN_COLUMNS "FNN_PLAN_COLUMNS"
+        CONST_COLUMNS "FNN_CONST_COLUMNS"
+        N_LAYERS "FNN_N_LAYERS"
+        FEATURES "FNN_FEATURES"
+        OUTPUTS "FNN_OUTPUTS"
+        N_PARAMETERS "FNN_N_PARAMETERS"
+        LINK "FNN_LINK"
+        WIDEST "FNN_WIDEST"
+        UNITS "FNN_UNITS"
+        N_IN "FNN_N_IN"
+        N_OUT "FNN_N_OUT"
+        ACT "FNN_ACT"
+        BIAS "FNN_BIAS"
+        W_AT "FNN_W_AT"
+        B_AT "FNN_B_AT"
+        UNIT "FNN_UNIT"
+        READS_INPUT "FNN_READS_INPUT"
+        LOSS_PARAMETER "FNN_LOSS_PARAMETER"
+        INPUT_SCALE "FNN_INPUT_SCALE"
+        CLIP_NORM "FNN_CLIP_NORM"
+        L2_OVER_NORM "FNN_L2_OVER_NORM"
+        L2 "FNN_L2"
+        DROPOUT "FNN_DROPOUT"

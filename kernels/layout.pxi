@@ -1,0 +1,220 @@
+# Layout: what a program knows while it runs (Job), how shapes cut its work into tiles, and where things lie in `work`.
+#
+# Sizes of tiles and blocks come from the plan and the number of rows alone, never from `threads`, so that sums are
+# always taken in the same order: that is why results have the same bits for any number of threads.
+
+cdef enum:
+    ALIGN = 64                  # bytes; a cache line and the widest vector
+    TILE_MACS = 1 << 18         # multiply-adds of a forward row tile: some microseconds, many times a claim's cost
+    LEAST_TILE = 16             # rows
+    MOST_TILE = 128
+    BLOCK_ELEMENTS = 1 << 22    # of a block's outputs, inputs and gradients: bounds `work`
+    LEAST_BLOCK = 64            # rows
+    MOST_BLOCK = 4096
+    SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
+    SMALL_WEIGHT_TILE = 1 << 13
+    LARGE_WEIGHT_TILE = 1 << 14
+    WEIGHT_COLUMNS = 256
+    SPARSE_TILES = 8            # of the first layer's weights under CSR: each reads every index of the block
+    EVALUATE_TILES = 256        # between two barriers
+
+cdef struct Job:
+    const fnn_kernels *k
+    i64 item                    # bytes of a real
+    const i64 *plan
+    const double *consts
+    int threads
+    int loss
+    char *theta
+    char *grad                  # NULL: not wanted
+    char *state                 # first slot, or NULL
+    char *state_2               # second slot, or NULL
+    # inputs
+    fnn_rows X
+    int in_place                # consecutive rows of X can be read where they are
+    const char *T               # NULL: none
+    int labels
+    const char *weights         # NULL: ones
+    double norm
+    i64 key
+    i64 t
+    int drops                   # dropout is on
+    # the rows of this run: rows[0 .. m), or first, first + 1, ... where rows is NULL
+    const i64 *rows
+    i64 first
+    i64 m
+    i64 tile                    # rows of a tile
+    i64 row_tiles
+    # the weights' phase
+    int accumulate              # add to grad, which holds the blocks before
+    int last                    # of the batch's blocks: regularise, and measure or update
+    int clips
+    int rule                    # -1: no update
+    double scalars[4]
+    double decay
+    double clip_factor
+    # backward and predict
+    const char *dY
+    i64 dy_row
+    i64 dy_col
+    char *dX                    # NULL: not wanted
+    i64 dx_row
+    i64 dx_col
+    char *out
+    i64 out_row
+    i64 out_col
+    # work: rows kept for a block ...
+    i64 capacity
+    char *passes                # per layer, what the next one takes
+    char *reads                 # per layer, what f' reads, where that is something else
+    char *dz                    # per layer, the gradient of its output, then of its product
+    char *x                     # gathered rows of X
+    char *y                     # gathered targets; in `backward` the network's output
+    char *w                     # gathered sample weights
+    double *tile_sums           # losses of the row tiles
+    double *weight_sums         # penalties, then squared gradients, of the weight tiles
+    # ... or for a tile, one set for each participant
+    char *own
+    i64 own_step
+    char *scratch
+    i64 scratch_step
+
+cdef struct WeightTile:
+    i64 layer
+    i64 row
+    i64 rows
+    i64 column
+    i64 columns
+
+
+cdef inline const i64 *layer_of(const i64 *plan, i64 layer) noexcept nogil:
+    return plan + layer * PLAN_COLUMNS
+
+
+cdef inline i64 round_up(i64 n, i64 multiple) noexcept nogil:
+    return (n + multiple - 1) // multiple * multiple
+
+
+cdef inline i64 at_least(i64 n, i64 low) noexcept nogil:
+    return n if n > low else low
+
+
+cdef inline i64 at_most(i64 n, i64 high) noexcept nogil:
+    return n if n < high else high
+
+
+cdef inline i64 evenly(i64 n, i64 most) noexcept nogil:
+    """Return the size of the tiles that cut n evenly into as few as `most` allows, a multiple of 8."""
+    cdef i64 count = at_least((n + most - 1) // most, 1)
+    return at_least(round_up((n + count - 1) // count, 8), 8)
+
+
+cdef i64 most_tile(const i64 *plan) noexcept nogil:
+    """Return the most rows that a row tile may have, a multiple of 8."""
+    return at_most(at_least(TILE_MACS // at_least(plan[N_PARAMETERS], 1), LEAST_TILE), MOST_TILE) // 8 * 8
+
+
+cdef i64 row_tile(const i64 *plan, i64 m) noexcept nogil:
+    """Return the rows of a tile of m rows."""
+    return evenly(m, most_tile(plan))
+
+
+cdef i64 block_rows(const i64 *plan) noexcept nogil:
+    """Return the rows that are kept between forward and the weights' phase; larger batches go block by block."""
+    cdef i64 per_row = 3 * plan[UNITS] + plan[FEATURES] + plan[OUTPUTS] + 1
+    return at_most(at_least(BLOCK_ELEMENTS // per_row, LEAST_BLOCK), MOST_BLOCK) // 16 * 16
+
+
+cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *columns) noexcept nogil:
+    """Say how a layer's weights are cut into tiles of (rows, columns), and return how many there are."""
+    cdef i64 n_in = layer_of(plan, layer)[N_IN], n_out = layer_of(plan, layer)[N_OUT]
+    columns[0] = n_out
+    if sparse and layer == 1:
+        rows[0] = (n_in + SPARSE_TILES - 1) // SPARSE_TILES
+    elif n_in <= SMALL_LAYER // n_out:
+        rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out, 8))
+    else:
+        columns[0] = at_most(n_out, WEIGHT_COLUMNS)
+        rows[0] = evenly(n_in, at_least(LARGE_WEIGHT_TILE // columns[0], 8))
+    return ((n_in + rows[0] - 1) // rows[0]) * ((n_out + columns[0] - 1) // columns[0])
+
+
+cdef i64 weight_tiles(const i64 *plan, int sparse) noexcept nogil:
+    """Return the number of weight tiles of all layers."""
+    cdef i64 layer, rows, columns, count = 0
+    for layer in range(1, plan[N_LAYERS] + 1):
+        count += weight_grid(plan, layer, sparse, &rows, &columns)
+    return count
+
+
+cdef WeightTile find_weight_tile(const i64 *plan, int sparse, i64 index) noexcept nogil:
+    """Return the index-th weight tile: by layer, then by rows, then by columns."""
+    cdef WeightTile tile
+    cdef i64 rows, columns, count, across
+    cdef const i64 *a
+    tile.layer = 1
+    while True:
+        count = weight_grid(plan, tile.layer, sparse, &rows, &columns)
+        if index < count:
+            break
+        index -= count
+        tile.layer += 1
+    a = layer_of(plan, tile.layer)
+    across = (a[N_OUT] + columns - 1) // columns
+    tile.row = index // across * rows
+    tile.column = index % across * columns
+    tile.rows = at_most(rows, a[N_IN] - tile.row)
+    tile.columns = at_most(columns, a[N_OUT] - tile.column)
+    return tile
+
+
+cdef char *reserve(char *work, i64 *used, i64 bytes) noexcept nogil:
+    """Return the place of the next `bytes` of work, and count them; work is NULL where only the count is wanted."""
+    cdef char *place = NULL
+    if work != NULL:
+        place = work + used[0]
+    used[0] += round_up(bytes, ALIGN)
+    return place
+
+
+cdef i64 lay_out_block(Job *j, i64 rows, char *work) noexcept nogil:
+    """Place what gradient, backward and train keep of a block of `rows` rows at most; return the bytes taken."""
+    cdef const i64 *plan = j.plan
+    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 16), block_rows(plan))
+    j.capacity = cap
+    j.passes = reserve(work, &used, cap * plan[UNITS] * j.item)
+    j.reads = reserve(work, &used, cap * plan[UNITS] * j.item)
+    j.dz = reserve(work, &used, cap * plan[UNITS] * j.item)
+    j.x = reserve(work, &used, cap * plan[FEATURES] * j.item)
+    j.y = reserve(work, &used, cap * plan[OUTPUTS] * j.item)
+    j.w = reserve(work, &used, cap * j.item)
+    j.tile_sums = <double *>reserve(work, &used, (cap // 8 + 1) * 8)
+    j.weight_sums = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
+    lay_out_scratch(j, work, &used)
+    return used
+
+
+cdef i64 lay_out_tiles(Job *j, i64 rows, char *work) noexcept nogil:
+    """Place what predict and evaluate need of a tile, for each participant; return the bytes taken."""
+    cdef const i64 *plan = j.plan
+    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 8), most_tile(plan))
+    j.capacity = cap
+    j.own_step = (
+        round_up(cap * plan[FEATURES] * j.item, ALIGN)
+        + 2 * round_up(cap * plan[WIDEST] * j.item, ALIGN)
+        + round_up(cap * plan[OUTPUTS] * j.item, ALIGN)
+        + round_up(cap * j.item, ALIGN)
+    )
+    j.own = reserve(work, &used, j.threads * j.own_step)
+    j.tile_sums = <double *>reserve(work, &used, EVALUATE_TILES * 8)
+    lay_out_scratch(j, work, &used)
+    return used
+
+
+cdef void lay_out_scratch(Job *j, char *work, i64 *used) noexcept nogil:
+    j.scratch_step = round_up(<i64>j.k.gemm_scratch_bytes, ALIGN)
+    j.scratch = reserve(work, used, j.threads * j.scratch_step)
+
+
+cdef inline char *aligned(void *work) noexcept nogil:
+    return <char *>((<size_t>work + ALIGN - 1) // ALIGN * ALIGN)
