@@ -201,7 +201,7 @@ def _processors() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
-    return max(1, min(count, math.ceil(_cgroup_quota())))
+    return max(1, math.ceil(min(count, _cgroup_quota())))
 
 
 def _cgroup_quota() -> float:
