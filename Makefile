@@ -1,0 +1,42 @@
+# One virtual environment in the checkout, made once and made again when what it is built from changes.
+#
+#   make demo     train the digit network on every backend and print the table
+#   make test     run all tests
+#   make lint     ruff and mypy
+#   make mutants  break the kernels on purpose; every break must turn a test red
+#   make dist     sdist and wheel in dist/
+#   make clean    remove everything that the other targets made
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+BUILT_FROM := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.pxi kernels/c/*)
+
+.PHONY: demo test lint mutants dist clean
+
+demo: $(STAMP)
+	$(BIN)/fastnn demo
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py
+
+dist: $(STAMP)
+	$(BIN)/python -m build --no-isolation
+
+# The build requirements come first and the build is not isolated, so that nothing is downloaded twice.
+$(STAMP): $(BUILT_FROM)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "setuptools>=77" "Cython>=3.1" "numpy>=2.0"
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[test]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist fastnn-demo *.egg-info kernels/*.c kernels/*.so
