@@ -1,21 +1,275 @@
-/* gemm.h: C = A B (first, simple version). */
-enum { FN(GEMM_SCRATCH) = 64 };
-static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A_, i64 a_row, i64 a_col, const void *B_, i64 b_row, i64 b_col,
-                         void *C_, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch)
+/* gemm.h: C = f(A B + C + bias), any strides, in tiles that stay in registers (tile.h).
+ *
+ * Who calls whom:
+ *
+ *     fnn_gemm      brings C to contiguous rows: a column-major C is solved transposed, any other through a small buffer
+ *      panel_loop   cuts B into panels of k and n that fit the cache, packs a panel where it is worth it, then
+ *       row_blocks  goes down the rows of A, a few at a time, along the columns of the panel, tile by tile
+ *        tile.h     and, behind the last panel of k, applies bias, Z and the activation while the rows are in L1
+ *
+ * Design notes.
+ *   a. Rows of A are split evenly (33 rows are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1), each count has its own tile.
+ *   b. B is read in place where its rows are contiguous and a panel of it fits half of L2, or where A is so short that a
+ *      copy would not pay; else packed to strips as wide as a tile, zero strides, transposes and all.
+ *   c. A is read in place too, unless both its strides are large: one number per row and step is all a tile wants.
+ *   d. The order of additions depends on the shape and the strides alone.
+ * Template over the dtype of simd.h.
+ */
+#ifndef FASTNN_GEMM_H
+#define FASTNN_GEMM_H
+enum {
+    FNN_KC = 384,                /* steps of k in a panel: 8 rows of A (12 kB in float32) stay in L1 beside B's strip */
+    FNN_DIRECT = 512 * 1024,     /* bytes of B that are read in place: half of a 1 MB L2 */
+    FNN_PANEL = 512 * 1024,      /* bytes of a packed panel of B */
+    FNN_FEW_ROWS = 2,            /* row blocks up to which packing B does not pay */
+};
+#endif
+
+enum {
+    FN(NR) = 2 * VL,
+    FN(NC) = FNN_PANEL / FNN_KC / (int)sizeof(real) / (2 * VL) * (2 * VL), /* columns of a packed panel */
+    FN(A_PACK) = FNN_MR * FNN_KC,
+    FN(GEMM_SCRATCH) = (int)sizeof(real) * (FNN_KC * FN(NC) + FN(A_PACK)),
+};
+
+/* One product whose C has contiguous rows, and what is to happen to it. */
+typedef struct {
+    i64 m, n, k;
+    const real *A;
+    i64 a_row, a_col;
+    const real *B;
+    i64 b_row, b_col;
+    real *C;
+    i64 c_row;
+    int accumulate;
+    const real *bias;
+    FN(map) *activation; /* NULL for identity */
+    real *Z;             /* NULL, or with the strides below */
+    i64 z_row, z_col;
+    real *packed_B, *packed_A;
+} FN(product);
+
+/* A panel: rows p .. p + k of B, columns j .. j + n, in place (strip 0) or packed in strips. */
+typedef struct {
+    i64 p, k, j, n;
+    const real *B;
+    i64 b_row, strip; /* elements from one strip of NR columns to the next; 0 in place */
+} FN(panel);
+
+/* ---- packing */
+
+/* A strip of B: out[p][c] = B[p][c] for c < columns, 0 up to NR */
+static void FN(pack_strip)(i64 k, i64 columns, const real *B, i64 b_row, i64 b_col, real *out)
 {
-    const real *A = A_, *B = B_, *bias = e ? e->bias : NULL;
-    real *C = C_;
-    (void)scratch;
-    for (i64 i = 0; i < m; i++) {
-        for (i64 j = 0; j < n; j++) {
-            real s = (accumulate ? C[i * c_row + j * c_col] : 0) + (bias ? bias[j] : 0);
+    enum { NR = FN(NR) };
+    if (b_col == 1 && columns == NR) {
+        for (i64 p = 0; p < k; p++, B += b_row, out += NR) {
+            FN(store)(out, FN(load)(B));
+            FN(store)(out + VL, FN(load)(B + VL));
+        }
+        return;
+    }
+    if (b_row == 1) { /* transposed: along the contiguous direction, a column of the strip at a time */
+        for (i64 c = 0; c < columns; c++)
             for (i64 p = 0; p < k; p++)
-                s += A[i * a_row + p * a_col] * B[p * b_row + j * b_col];
-            C[i * c_row + j * c_col] = s;
-            if (e && e->Z)
-                ((real *)e->Z)[i * e->z_row + j * e->z_col] = s;
+                out[p * NR + c] = B[p + c * b_col];
+    } else {
+        for (i64 p = 0; p < k; p++)
+            for (i64 c = 0; c < columns; c++)
+                out[p * NR + c] = B[p * b_row + c * b_col];
+    }
+    for (i64 p = 0; p < k; p++)
+        for (i64 c = columns; c < NR; c++)
+            out[p * NR + c] = 0;
+}
+
+static void FN(pack_panel)(const FN(product) *g, FN(panel) *panel)
+{
+    enum { NR = FN(NR) };
+    const real *B = g->B + panel->p * g->b_row + panel->j * g->b_col;
+    panel->B = g->packed_B;
+    panel->b_row = NR;
+    panel->strip = panel->k * NR;
+    for (i64 j = 0; j < panel->n; j += NR) {
+        const i64 columns = panel->n - j < NR ? panel->n - j : NR;
+        FN(pack_strip)(panel->k, columns, B + j * g->b_col, g->b_row, g->b_col, g->packed_B + j * panel->k);
+    }
+}
+
+/* A few rows of A: out[p][i], FNN_MR apart */
+static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, real *out)
+{
+    for (i64 p = 0; p < k; p++)
+        for (i64 i = 0; i < rows; i++)
+            out[p * FNN_MR + i] = A[i * a_row + p * a_col];
+}
+
+/* ---- the loops */
+
+/* One block of rows along the panel.  A tile is two registers wide, four where rows are few and the panel is in place. */
+static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C)
+{
+    FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
+    const int widest = rows <= FNN_WIDE_ROWS && !panel->strip ? 4 : 2;
+    for (i64 j = 0; j < panel->n;) {
+        const i64 left = panel->n - j;
+        const int registers = left > 2 * VL && widest == 4 ? 4 : left > VL ? 2 : 1;
+        const i64 columns = left < registers * VL ? left : registers * VL;
+        if (columns <= (registers - 1) * VL) { /* three registers' worth: two, then one */
+            t->last = VL;
+            t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
+            t->bias = bias ? bias + j : NULL;
+            t->C = C + j;
+            tiles[1][0](t);
+            j += 2 * VL;
+            continue;
+        }
+        t->last = (int)(columns - (registers - 1) * VL);
+        t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
+        t->bias = bias ? bias + j : NULL;
+        t->C = C + j;
+        tiles[registers / 2][t->last < VL](t);
+        j += columns;
+    }
+}
+
+/* Z = C, C = f(C), while the rows are in L1 */
+static void FN(finish_rows)(const FN(product) *g, const FN(panel) *panel, i64 i, int rows)
+{
+    real *C = g->C + i * g->c_row + panel->j;
+    if (g->Z)
+        FN(map_matrix)(FN(map_identity), rows, panel->n, C, g->c_row, 1, g->Z + i * g->z_row + panel->j * g->z_col,
+                       g->z_row, g->z_col);
+    if (g->activation)
+        FN(map_matrix)(g->activation, rows, panel->n, C, g->c_row, 1, C, g->c_row, 1);
+}
+
+/* Down the rows of A in even blocks of at most FNN_MR. */
+static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
+{
+    const i64 blocks = (g->m + FNN_MR - 1) / FNN_MR;
+    const int first = panel->p == 0, last = panel->p + panel->k == g->k;
+    const int pack = g->packed_A && g->a_col != 1 && g->a_row != 1;
+    FN(tile) t = {.k = panel->k, .a_row = g->a_row, .a_col = g->a_col, .b_row = panel->b_row, .c_row = g->c_row,
+                  .load = g->accumulate || !first};
+    i64 i = 0;
+    for (i64 block = 0; block < blocks; block++) {
+        const int rows = (int)(g->m / blocks + (block < g->m % blocks));
+        t.A = g->A + i * g->a_row + panel->p * g->a_col;
+        if (pack) {
+            FN(pack_rows)(rows, panel->k, t.A, g->a_row, g->a_col, g->packed_A);
+            t.A = g->packed_A;
+            t.a_row = 1;
+            t.a_col = FNN_MR;
+        }
+        FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
+                      g->C + i * g->c_row + panel->j);
+        if (last)
+            FN(finish_rows)(g, panel, i, rows);
+        i += rows;
+    }
+}
+
+/* Whether B is read where it lies. */
+static int FN(in_place)(const FN(product) *g, i64 kc)
+{
+    return g->b_col == 1 && (g->m <= FNN_FEW_ROWS * FNN_MR || kc * g->n * (i64)sizeof(real) <= FNN_DIRECT);
+}
+
+static void FN(panel_loop)(const FN(product) *g)
+{
+    const i64 parts = g->k > FNN_KC ? (g->k + FNN_KC - 1) / FNN_KC : 1;
+    const i64 kc = (g->k + parts - 1) / parts; /* even parts of k */
+    const int in_place = FN(in_place)(g, kc);
+    const i64 nc = in_place ? g->n : FN(NC);
+    for (i64 j = 0; j < g->n; j += nc) {
+        for (i64 p = 0; p == 0 || p < g->k; p += kc) {
+            FN(panel) panel = {.p = p, .k = g->k - p < kc ? g->k - p : kc, .j = j, .n = g->n - j < nc ? g->n - j : nc,
+                               .B = g->B + p * g->b_row + j, .b_row = g->b_row};
+            if (!in_place)
+                FN(pack_panel)(g, &panel);
+            FN(row_blocks)(g, &panel);
+            if (!g->k)
+                break;
         }
     }
-    if (e && e->act)
-        FN(fnn_activation)(e->act, m, n, C, c_row, c_col, C, c_row, c_col);
+}
+
+/* ---- any strides of C */
+
+/* C in any strides: bands of rows and columns pass through a buffer with contiguous rows. */
+static void FN(strided_product)(FN(product) *g, real *C, i64 c_row, i64 c_col)
+{
+    enum { ROWS = 2 * FNN_MR, COLUMNS = FN(NR) };
+    real buffer[ROWS * COLUMNS];
+    const FN(product) all = *g;
+    for (i64 i = 0; i < all.m; i += ROWS) {
+        for (i64 j = 0; j < all.n; j += COLUMNS) {
+            FN(product) part = all;
+            real *here = C + i * c_row + j * c_col;
+            part.m = all.m - i < ROWS ? all.m - i : ROWS;
+            part.n = all.n - j < COLUMNS ? all.n - j : COLUMNS;
+            part.A += i * all.a_row;
+            part.B += j * all.b_col;
+            part.C = buffer;
+            part.c_row = COLUMNS;
+            part.bias = all.bias ? all.bias + j : NULL;
+            part.Z = all.Z ? all.Z + i * all.z_row + j * all.z_col : NULL;
+            if (all.accumulate)
+                FN(map_matrix)(FN(map_identity), part.m, part.n, here, c_row, c_col, buffer, COLUMNS, 1);
+            FN(panel_loop)(&part);
+            FN(map_matrix)(FN(map_identity), part.m, part.n, buffer, COLUMNS, 1, here, c_row, c_col);
+        }
+    }
+}
+
+/* C (m, 1) = A b + bias for contiguous rows of A: a dot product per row */
+static void FN(matrix_vector)(const FN(product) *g, real *C, i64 c_row)
+{
+    for (i64 i = 0; i < g->m; i++) {
+        const real before = (g->accumulate ? C[i * c_row] : 0) + (g->bias ? g->bias[0] : 0);
+        C[i * c_row] = before + (real)FN(fnn_dot)(g->k, g->A + i * g->a_row, 1, g->B, 1);
+    }
+    if (g->Z)
+        FN(map_identity)(g->m, C, c_row, g->Z, g->z_row);
+    if (g->activation)
+        g->activation(g->m, C, c_row, C, c_row);
+}
+
+static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
+                         void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch)
+{
+    if (m < 1 || n < 1)
+        return;
+    FN(product) g = {.m = m, .n = n, .k = k, .A = A, .a_row = a_row, .a_col = a_col, .B = B, .b_row = b_row,
+                     .b_col = b_col, .C = C, .c_row = c_row, .accumulate = accumulate, .packed_B = scratch,
+                     .packed_A = scratch ? (real *)scratch + FNN_KC * FN(NC) : NULL};
+    if (e) {
+        g.bias = e->bias;
+        g.activation = e->act == FNN_ACT_identity ? NULL : FN(activations)[e->act];
+        g.Z = e->Z;
+        g.z_row = e->z_row;
+        g.z_col = e->z_col;
+    }
+    if (n == 1)
+        g.b_col = c_col = 1;
+    if (k == 1)
+        g.b_row = g.a_col = 1;
+    if (!e && c_row == 1 && (c_col != 1 || n == 1) && m > 1) { /* C^T = B^T A^T has contiguous rows */
+        FN(product) transposed = g;
+        transposed.m = n, transposed.n = m;
+        transposed.A = g.B, transposed.a_row = g.b_col, transposed.a_col = g.b_row;
+        transposed.B = g.A, transposed.b_row = g.a_col, transposed.b_col = g.a_row;
+        transposed.c_row = c_col;
+        if (n > 1 || a_row == 1) {
+            FN(panel_loop)(&transposed);
+            return;
+        }
+    }
+    if (n == 1 && g.a_col == 1 && g.b_row == 1)
+        FN(matrix_vector)(&g, C, c_row);
+    else if (c_col == 1)
+        FN(panel_loop)(&g);
+    else
+        FN(strided_product)(&g, C, c_row, c_col);
 }
