@@ -7,11 +7,14 @@ error about an array is raised here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Input", "aligned", "as_class_weights", "as_input", "as_output", "as_weights", "matrix", "vector"]
+from .checks import real
+
+__all__ = ["Input", "aligned", "apart", "as_class_weights", "as_input", "as_output", "as_weights", "matrix", "vector"]
 
 PASSED = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 CHUNK = 1 << 18  # elements looked at in one go when X is searched for NaN: fits L2 and needs no large temporary
@@ -42,11 +45,12 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
     except (MemoryError, ValueError) as error:
         raise MemoryError(f"{size / 2**30:.3g} GiB for an array of shape {shape} cannot be allocated.") from error
     start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + size].view(dtype).reshape(shape)
+    array: Array = buffer[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 def numeric(value: Any, name: str) -> Array:
-    """Return value as a native-endian real array, without a copy where it is one already.
+    """Return value as a native-endian, aligned real array, without a copy where it is one already.
 
     Raises
     ------
@@ -67,7 +71,11 @@ def numeric(value: Any, name: str) -> Array:
             f"{name} must hold real numbers, got {what.get(array.dtype.kind, str(array.dtype))} "
             f"(dtype {array.dtype}). Convert them to numbers first."
         )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
+        return array.copy()  # fields of packed records: compiled kernels count strides in elements
+    return array
 
 
 def _from_objects(array: Array, name: str) -> Array:
@@ -79,7 +87,20 @@ def _from_objects(array: Array, name: str) -> Array:
                 f"{name} must hold real numbers, got dtype object with {type(entry).__name__} {entry!r:.60} at "
                 f"{name}[{place}]. Convert or encode it first."
             )
-    return array.astype(np.float64)
+    try:
+        return array.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(f"{name} holds a whole number too large for float64. Scale the data.") from error
+
+
+def narrowed(array: Array, dtype: Any) -> Array:
+    """Return an array as one of the PASSED dtypes: dtype itself where that can hold its values, else float64."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    if array.dtype in PASSED:
+        return array
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which is then refused by position
+        return array.astype(np.float64 if array.dtype.itemsize > 4 else dtype)
 
 
 def as_input(X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bool = True) -> Input:
@@ -113,12 +134,7 @@ def as_input(X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bo
         hint = f" Use {name}.reshape(1, -1) for one row." if array.ndim == 1 else ""
         raise ValueError(f"{name} must be 2-D, (rows, {n_in}), got shape {array.shape}.{hint}")
     _check_columns(array.shape, n_in, name)
-    if array.dtype == np.bool_:
-        array = array.view(np.uint8)
-    elif array.dtype not in PASSED:
-        array = array.astype(np.float64 if array.dtype.itemsize > 4 else dtype)
-    if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
-        array = array.copy()
+    array = narrowed(array, dtype)
     if check_finite and array.dtype.kind == "f":
         check_values(array, dtype, name)
     return Input(array, NO_INDICES, NO_INDICES, array.shape[0])
@@ -138,18 +154,17 @@ def _sparse_input(X: Any, n_in: int, dtype: np.dtype[Any], name: str, check_fini
         raise ValueError(f"{name} must be 2-D, (rows, {n_in}), got shape {X.shape}.")
     _check_columns(X.shape, n_in, name)
     X = X.tocsr()
-    data = numeric(X.data, name)
-    if data.dtype == np.bool_:
-        data = data.view(np.uint8)
-    elif data.dtype not in PASSED:
-        data = data.astype(np.float64 if data.dtype.itemsize > 4 else dtype)
-    data = np.ascontiguousarray(data).reshape(1, -1)
+    data = np.ascontiguousarray(narrowed(numeric(X.data, name), dtype)).reshape(1, -1)
     indices, indptr = np.ascontiguousarray(X.indices), np.ascontiguousarray(X.indptr)
     if indices.dtype != indptr.dtype or indices.dtype not in (np.dtype(np.int32), np.dtype(np.int64)):
         indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
     _check_csr(indices, indptr, X.shape, data.size, name)
+    stored = int(indptr[-1])  # a matrix may have room for more
+    data, indices = data[:, :stored], indices[:stored]
     if check_finite and data.dtype.kind == "f":
-        check_values(data, dtype, f"the values of {name}")
+        check_values(
+            data, dtype, name, lambda at: (int(np.searchsorted(indptr, at[1], "right")) - 1, int(indices[at[1]]))
+        )
     return Input(data, indices, indptr, X.shape[0])
 
 
@@ -169,10 +184,13 @@ def _check_csr(indices: Array, indptr: Array, shape: tuple[int, int], nnz: int, 
         )
 
 
-def check_values(array: Array, dtype: np.dtype[Any], name: str) -> None:
+def check_values(
+    array: Array, dtype: np.dtype[Any], name: str, place_of: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+) -> None:
     """Raise ValueError at the first entry that is not finite or does not fit dtype.
 
-    The array is searched in chunks by its smallest and largest entry: one pass, no temporary of its size.
+    ``place_of`` maps the entry's index to what the message shall name.  The array is searched in chunks by its smallest
+    and largest entry: one pass, no temporary of its size.
     """
     largest = float(np.finfo(dtype).max) if array.dtype.itemsize > dtype.itemsize else np.inf
     step = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
@@ -187,7 +205,8 @@ def check_values(array: Array, dtype: np.dtype[Any], name: str) -> None:
         first = np.argwhere(wrong)[0]
         entry = chunk[tuple(first)]
         first[0] += start
-        place = ", ".join(str(i) for i in first)
+        index = tuple(int(i) for i in first)
+        place = ", ".join(str(i) for i in (place_of(index) if place_of else index))
         if np.isfinite(entry):
             raise ValueError(
                 f"{name}[{place}] is {entry:g}, too large for {dtype.name} (at most {largest:g}). "
@@ -205,9 +224,8 @@ def matrix(value: Any, name: str, shape: tuple[int, int], dtype: Any) -> Array:
         array = array.reshape(shape)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
-    array = array.astype(dtype, copy=False) if array.dtype.kind == "f" else array.astype(dtype)
     check_values(array, np.dtype(dtype), name)
-    return array
+    return array.astype(dtype, copy=False)
 
 
 def vector(value: Any, name: str, size: int, dtype: Any) -> Array:
@@ -254,18 +272,21 @@ def as_class_weights(class_weight: Any, labels: Array, weights: Array, classes: 
         factors = np.zeros(classes)
         present = counts > 0
         factors[present] = counts.sum() / (present.sum() * counts[present])
-    elif isinstance(class_weight, dict):
+    elif isinstance(class_weight, Mapping):
         factors = np.ones(classes)
         for label, weight in class_weight.items():
             if isinstance(label, bool) or not isinstance(label, (int, np.integer)) or not 0 <= label < classes:
                 raise ValueError(f"class_weight names the label {label!r}; labels are 0 ... {classes - 1}.")
-            factors[label] = weight
-        if not np.isfinite(factors).all() or factors.min() < 0:
-            raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}.")
+            factors[label] = real(weight, f"class_weight[{label}]", 0)
     else:
         raise TypeError(f"class_weight must be a dict {{label: weight}}, 'balanced' or None, got {class_weight!r}.")
     each = factors[labels].astype(dtype)
     return each * weights if weights.size else each
+
+
+def apart(out: Array, X: Array) -> Array:
+    """Return the array to write instead of out, for the caller to copy in after: out itself where it overlaps no X."""
+    return np.empty(out.shape, out.dtype) if np.may_share_memory(out, X) else out
 
 
 def as_output(out: Any, shape: tuple[int, ...], dtype: Any, name: str = "out") -> Array:
@@ -277,4 +298,6 @@ def as_output(out: Any, shape: tuple[int, ...], dtype: Any, name: str = "out") -
         raise ValueError(f"{name} must be a {np.dtype(dtype).name} array of shape {shape}, got {got}.")
     if not out.flags.writeable:
         raise ValueError(f"{name} is read-only; give a writable array.")
+    if not out.flags.aligned:
+        raise ValueError(f"{name} is not aligned in memory; give an array that NumPy allocated.")
     return out

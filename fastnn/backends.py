@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 BACKENDS = ("cython", "numba", "numpy")
+MOST_THREADS = 256  # as kernels/c/pool.c has it
 SERIAL_WORK = 1e6  # floating-point operations between two barriers below which one thread is used; 2 us at 500 GFLOP/s
 
 _process_backend: str | None = None
@@ -225,8 +226,8 @@ def _cgroup_quota() -> float:
 def threads_for(work: float, num_threads: int | None) -> int:
     """Return the threads of one call: those asked for, else one below SERIAL_WORK operations, else the default."""
     if num_threads is not None:
-        return whole(num_threads, "num_threads", 1)
-    return 1 if work < SERIAL_WORK else get_num_threads()
+        return min(whole(num_threads, "num_threads", 1), MOST_THREADS)
+    return 1 if work < SERIAL_WORK else min(get_num_threads(), MOST_THREADS)
 
 
 def config() -> dict[str, Any]:

@@ -156,7 +156,7 @@ class EarlyStopping:
     def __call__(self, state: FitState) -> bool:
         """Look at the epoch's value; return True after too many without improvement."""
         value = state.history.series(self.monitor)[-1]
-        if not self.best_epoch or self._sign * value < self._sign * self.best - self.min_delta:
+        if not self.best_epoch or math.isnan(self.best) or self._sign * value < self._sign * self.best - self.min_delta:
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best:
                 self._theta = state.network.theta.copy()

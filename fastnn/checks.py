@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 __all__ = ["choice", "per_layer", "real", "whole"]
 
 
@@ -23,7 +25,7 @@ def whole(value: object, name: str, least: int = 0) -> int:
             number = operator.index(value)  # type: ignore[arg-type]
         except TypeError:
             if isinstance(value, Real) and float(value).is_integer():
-                number = int(value)
+                number = int(float(value))
     if number is None:
         raise TypeError(f"{name} must be a whole number, got {value!r}.")
     if number < least:
@@ -41,7 +43,10 @@ def real(
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond float64
+        number = math.inf if value > 0 else -math.inf  # type: ignore[operator]
     inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
     if not (math.isfinite(number) and inside):
         left = "(" if open_low or low == -math.inf else "["
@@ -68,6 +73,8 @@ def choice(value: object, name: str, known: Iterable[str], aliases: Mapping[str,
 
 def per_layer(value: Any, name: str, count: int, of: str) -> list[Any]:
     """Return ``count`` values: the one given for all, or the sequence given, checked for its length."""
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         if len(value) != count:
             raise ValueError(f"{name} must be one value or one per {of} ({count}), got {len(value)}: {value!r}.")

@@ -20,7 +20,7 @@ from fastnn.kernels.table import Kernels
 from .arrays import Array, Input, aligned, as_class_weights, as_input, as_weights
 from .backends import threads_for
 from .callbacks import Callback, FitState, History
-from .errors import DivergenceError
+from .errors import DivergenceError, require
 from .model import Model
 from .optimizers import OptimizerState
 from .targets import Targets, as_targets
@@ -113,10 +113,11 @@ def evaluate(model: Model, kernels: Kernels, data: Data, num_threads: int | None
     """Return the weighted mean of the data loss."""
     threads = threads_for(2.0 * model.n_parameters * data.X.rows, num_threads)
     work = _work(kernels, "evaluate", model, data.X.rows, threads)
-    return kernels.evaluate(
+    loss: float = kernels.evaluate(
         model.plan, model.const(), model.loss_code, model.theta, *data.X[:3], data.targets.T, data.weights,
         data.total_weight, work, threads,
     )  # fmt: skip
+    return loss
 
 
 def gradient(
@@ -167,7 +168,7 @@ def as_labels(outputs: Array) -> Array:
     """Return the class of each row: the largest output, or for one output whether it is at least one half."""
     if outputs.shape[1] == 1:
         return (outputs[:, 0] >= 0.5).astype(np.int64)
-    return outputs.argmax(axis=1)
+    return np.asarray(outputs.argmax(axis=1), np.int64)
 
 
 def fit(
@@ -272,11 +273,16 @@ class _Run:
         i, j = self.done, min(self.done + self.slice, self.batches)
         model, optimizer = self.model, self.optimizer
         began = time.perf_counter()
-        finished = self.kernels.train(
-            model.plan, self.const, model.loss_code, optimizer.rule, self.hyper[i:j], optimizer.steps, model.theta,
-            self.grad, optimizer.slots, *self.data.X[:3], self.data.targets.T, self.data.weights, self.order,
-            self.starts[i : j + 1], self.key, self.work, self.losses[i:j], self.threads,
-        )  # fmt: skip
+        self.losses[i:j] = np.nan
+        try:
+            finished: int = self.kernels.train(
+                model.plan, self.const, model.loss_code, optimizer.rule, self.hyper[i:j], optimizer.steps, model.theta,
+                self.grad, optimizer.slots, *self.data.X[:3], self.data.targets.T, self.data.weights, self.order,
+                self.starts[i : j + 1], self.key, self.work, self.losses[i:j], self.threads,
+            )  # fmt: skip
+        except KeyboardInterrupt:  # Python delivers it when train returns, before its result is assigned
+            optimizer.steps += int(np.isfinite(self.losses[i:j]).all(axis=1).sum())
+            raise
         seconds = time.perf_counter() - began
         optimizer.steps += finished
         self.done += finished
@@ -341,7 +347,6 @@ def _bar(progress: bool | None, total: int) -> Iterator[Any]:
     if not progress:
         yield None
         return
-    from tqdm import tqdm
-
+    tqdm = require("tqdm", "all", "A progress bar").tqdm
     with tqdm(total=total, unit="batch", leave=True) as bar:
         yield bar

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import tempfile
+import secrets
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from ._version import __version__
 from .arrays import Array
 from .errors import ModelFileError
-from .model import Model
+from .model import DTYPES, Model
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "read", "write"]
 
 FORMAT = "fastnn"
 FORMAT_VERSION = 1
-HEADER_LIMIT = 1 << 20  # bytes of JSON; a network of 10 000 layers needs less
+HEADER_LIMIT = 1 << 24  # bytes of JSON; a network of 50 000 layers needs less
 
 M = TypeVar("M", bound=Model)
 
@@ -40,63 +41,69 @@ def write(path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[st
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write bytes to a file so that it is there whole, with the usual permissions, or not changed at all."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    temporary = path.parent / (f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    with open(temporary, "xb") as file:
+        try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            file.close()  # Windows renames no open file
+            os.replace(temporary, path)
+        except BaseException:
+            file.close()
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def read(path: str | os.PathLike[str], cls: type[M]) -> M:
-    """Return the model in a file, everything checked; raise ModelFileError for anything malformed."""
-    data = Path(path).read_bytes()
-    try:
-        return _decode(data, cls)
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r} is not a model file that can be loaded: {error}") from error
+    """Return the model in a file, everything checked; raise ModelFileError for anything malformed.
+
+    The header comes first, and no more of the file is read than it accounts for.
+    """
+    with open(path, "rb") as file:
+        try:
+            return _decode(file, cls)
+        except (ModelFileError, RecursionError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r} is not a model file that can be loaded: {error}") from error
 
 
-def _decode(data: bytes, cls: type[M]) -> M:
-    header = _header(data)
+def _decode(file: BinaryIO, cls: type[M]) -> M:
+    head, header = _header(file)
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise ModelFileError("its metadata do not say format=fastnn; it was not written by fastnn.")
     _check_version(metadata.get("format_version"))
     config = _config(metadata.get("config"))
-    theta = _theta(data, config)
+    theta = _theta(file, head, config)
     try:
         return cls.from_config(config, theta)
-    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise ModelFileError(f"its configuration does not describe a network: {error}") from error
 
 
-def _header(data: bytes) -> dict[str, Any]:
-    """Return the safetensors header: 8 bytes of length, little-endian, then JSON."""
-    if len(data) < 8:
-        raise ModelFileError(f"it has {len(data)} bytes; a header alone takes more. Is it truncated?")
-    length = int.from_bytes(data[:8], "little")
-    if length > HEADER_LIMIT or length > len(data) - 8:
-        raise ModelFileError(f"it declares a header of {length} bytes, and has {len(data)} in all.")
+def _header(file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
+    """Return the safetensors header, as bytes and decoded: 8 bytes of length, little-endian, then JSON."""
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8:
+        raise ModelFileError(f"it has {len(prefix)} bytes; a header alone takes more. Is it truncated?")
+    if length > HEADER_LIMIT:
+        raise ModelFileError(f"it declares a header of {length} bytes; more than {HEADER_LIMIT} are not taken.")
+    text = file.read(length)
+    if len(text) < length:
+        raise ModelFileError(f"it declares a header of {length} bytes and has {len(text)} more. Is it truncated?")
     try:
-        header = json.loads(data[8 : 8 + length])
+        header = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"its header is not JSON: {error}") from error
     if not isinstance(header, dict):
         raise ModelFileError("its header is not a JSON object.")
-    return header
+    return prefix + text, header
 
 
 def _check_version(version: Any) -> None:
-    if not isinstance(version, str) or not version.isdecimal():
-        raise ModelFileError(f"its format version is {version!r}, expected a whole number.")
+    if not isinstance(version, str) or not version.isdecimal() or len(version) > 9:
+        raise ModelFileError(f"its format version is {version!r:.80}, expected a whole number.")
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"it has format version {version}; this fastnn ({__version__}) reads up to {FORMAT_VERSION}. "
@@ -109,7 +116,7 @@ def _config(text: Any) -> dict[str, Any]:
         config = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"its configuration is not JSON: {error}") from error
-    expected = {
+    expected: dict[str, Any] = {
         "sizes": list,
         "activation": list,
         "output": str,
@@ -130,7 +137,7 @@ def _config(text: Any) -> dict[str, Any]:
     return config
 
 
-def _theta(data: bytes, config: dict[str, Any]) -> Array:
+def _theta(file: BinaryIO, head: bytes, config: dict[str, Any]) -> Array:
     """Return all parameters from the tensors, whose names, shapes and dtype must be those that config implies."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -141,12 +148,20 @@ def _theta(data: bytes, config: dict[str, Any]) -> Array:
         shapes[f"W{layer}"] = (n_in, n_out)
         if config["bias"]:
             shapes[f"b{layer}"] = (n_out,)
+    if config["dtype"] not in DTYPES:
+        raise ModelFileError(f"its configuration has dtype = {config['dtype']!r:.80}.")
+    size = sum(map(math.prod, shapes.values())) * np.dtype(config["dtype"]).itemsize
+    present = os.fstat(file.fileno()).st_size - len(head)
+    if present != size:
+        raise ModelFileError(f"its tensors take {present} bytes; sizes {sizes[:9]} need {size}. Is it truncated?")
     try:
-        tensors = load(data)
+        tensors = load(head + file.read(size))
     except (SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ModelFileError(f"its tensors cannot be read: {error}") from error
     if set(tensors) != set(shapes):
-        raise ModelFileError(f"it has tensors {sorted(tensors)[:8]}, expected {list(shapes)[:8]} for sizes {sizes[:9]}.")
+        raise ModelFileError(
+            f"it has tensors {sorted(tensors)[:8]}, expected {list(shapes)[:8]} for sizes {sizes[:9]}."
+        )
     for name, shape in shapes.items():
         tensor = tensors[name]
         if tensor.shape != shape or tensor.dtype.name != config["dtype"]:

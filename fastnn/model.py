@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -56,8 +59,10 @@ class Views(Sequence[Array]):
         """Iterate over the views."""
         return iter(self._arrays)
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        """Copy an array in."""
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Copy an array into one layer's view."""
+        if isinstance(index, slice):
+            raise TypeError(f"assign {self._name} one layer at a time: {self._name}[l] = array.")
         target = self._arrays[index]
         name = f"{self._name}[{index}]"
         if target.ndim == 2:
@@ -89,10 +94,10 @@ class Model:
         seed: int | None = None,
         input_scale: float = 1.0,
     ) -> None:
-        if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__len__") or len(sizes) < 2:
-            raise ValueError(f"sizes must be a sequence of at least two layer sizes, input first, got {sizes!r}.")
-        self.sizes = tuple(whole(size, f"sizes[{i}]", 1) for i, size in enumerate(sizes))
+        self.sizes = _sizes(sizes)
         hidden = per_layer(activation, "activation", len(self.sizes) - 2, "hidden layer")
+        if isinstance(activation, str):
+            choice(activation, "activation", ACTIVATION, ACTIVATION_ALIASES)  # also where no layer is hidden
         self.activations = tuple(choice(name, "activation", ACTIVATION, ACTIVATION_ALIASES) for name in hidden)
         self.output = choice(output, "output", OUTPUT_LOSSES, ACTIVATION_ALIASES)
         if self.output == "softmax" and self.sizes[-1] < 2:
@@ -126,13 +131,17 @@ class Model:
             raise MemoryError(f"sizes {self.sizes} are too large: {error}.") from error
 
     def _allocate(self) -> Array:
-        """Return space for theta; raise MemoryError, before anything is touched, where it exceeds the memory."""
-        size = self.n_parameters * self.dtype.itemsize
+        """Return space for theta; raise MemoryError, before anything is touched, where it exceeds the memory.
+
+        Counted with it is the largest layer's initial draw, which is in float64.
+        """
+        largest = max(n_in * n_out for n_in, n_out in pairwise(self.sizes))
+        size = self.n_parameters * self.dtype.itemsize + 8 * largest
         memory = _physical_memory()
         if memory is not None and size > memory:
             raise MemoryError(
-                f"sizes {self.sizes} have {self.n_parameters:,} parameters, {size / 2**30:.1f} GiB in "
-                f"{self.dtype.name}; this machine has {memory / 2**30:.1f} GiB."
+                f"sizes {self.sizes} have {self.n_parameters:,} parameters; to make them in {self.dtype.name} takes "
+                f"{size / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB. Use smaller layers."
             )
         return aligned(self.n_parameters, self.dtype)
 
@@ -179,11 +188,14 @@ class Model:
         l2 = [real(rate, "l2", 0) for rate in per_layer(l2, "l2", self.n_layers, "layer")]
         hidden = per_layer(dropout, "dropout", self.n_layers - 1, "hidden layer")
         rates = [real(rate, "dropout", 0, 1, open_high=True) for rate in hidden]
+        if isinstance(dropout, Real):
+            real(dropout, "dropout", 0, 1, open_high=True)  # also where no layer is hidden
         limit = 0.0 if clip_norm is None else real(clip_norm, "clip_norm", 0, open_low=True)
-        return P.make_const(
+        const: Array = P.make_const(
             self.plan, l2=l2, dropout=rates, loss_parameter=self.loss_parameter, input_scale=self.input_scale,
             clip_norm=limit,
         )  # fmt: skip
+        return const
 
     # ---- copies
 
@@ -217,9 +229,7 @@ class Model:
 
     def copy(self) -> Self:
         """Return an independent copy: parameters and the state of the random generator included."""
-        made = type(self).__new__(type(self))
-        made.__setstate__(self.__getstate__())
-        return made
+        return copy.deepcopy(self)
 
     def __copy__(self) -> Self:
         """Return an independent copy: a shared theta would surprise."""
@@ -227,7 +237,9 @@ class Model:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return an independent copy."""
-        return self.copy()
+        made = memo[id(self)] = type(self).__new__(type(self))
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that pickle and copy keep."""
@@ -262,11 +274,14 @@ class Model:
             If the shapes differ or tau lies outside [0, 1].
         """
         tau = real(tau, "tau", 0, 1)
+        if not isinstance(other, Model):
+            raise TypeError(f"soft_update takes another network, got {type(other).__name__}.")
         if other.sizes != self.sizes or other.bias != self.bias:
             raise ValueError(f"soft_update needs equal shapes: this network has {self.sizes}, bias={self.bias}; the "
                              f"other has {other.sizes}, bias={other.bias}.")  # fmt: skip
+        step = self.dtype.type(tau) * vector(other.theta, "other.theta", other.n_parameters, self.dtype)
         self._theta *= 1 - tau
-        self._theta += self.dtype.type(tau) * other._theta.astype(self.dtype, copy=False)
+        self._theta += step
 
     # ---- description
 
@@ -332,13 +347,21 @@ def resolve_loss(loss: str | Mapping[str, float] | None, output: str) -> tuple[s
     return name, real(value, f"the parameter of {name}", 0, high, open_low=True, open_high=True)
 
 
+def _sizes(sizes: Any) -> tuple[int, ...]:
+    listed = isinstance(sizes, (Sequence, np.ndarray)) and not isinstance(sizes, (str, bytes))
+    if not listed or getattr(sizes, "ndim", 1) != 1 or len(sizes) < 2:
+        raise ValueError(f"sizes must be a sequence of at least two layer sizes, input first, got {sizes!r}.")
+    return tuple(whole(size, f"sizes[{i}]", 1) for i, size in enumerate(sizes))
+
+
 def _dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or found.name not in DTYPES:
+        name = None if dtype is None else np.dtype(dtype).name  # None would be float64
+    except (TypeError, ValueError):
+        name = None
+    if name not in DTYPES:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    found: np.dtype[Any] = np.dtype(name)  # native, whatever the byte order of what was given
     return found
 
 

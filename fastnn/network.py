@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from . import backends, engine, io
-from .arrays import Array, aligned, as_input, as_output, matrix, numeric, vector
+from .arrays import Array, aligned, apart, as_input, as_output, matrix, numeric, vector
 from .callbacks import Callback, History
 from .checks import whole
 from .model import Model
@@ -79,6 +79,15 @@ class Network(Model):
     history: History | None = None
     _optimizer_state: OptimizerState | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that pickle and copy keep: the last fit's history and optimiser state included."""
+        return {**super().__getstate__(), "history": self.history, "optimizer_state": self._optimizer_state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild from `__getstate__`'s result."""
+        super().__setstate__(state)
+        self.history, self._optimizer_state = state["history"], state["optimizer_state"]
+
     @classmethod
     def from_weights(
         cls,
@@ -121,8 +130,8 @@ class Network(Model):
                 raise ValueError(f"weights[{i}] must be 2-D, (n_in, n_out), got shape {W.shape}.")
             if i and W.shape[0] != matrices[i - 1].shape[1]:
                 raise ValueError(
-                    f"weights[{i}] has {W.shape[0]} rows; the layer before it gives {matrices[i - 1].shape[1]} outputs. "
-                    f"It must have shape ({matrices[i - 1].shape[1]}, ...)."
+                    f"weights[{i}] has {W.shape[0]} rows; the layer before it gives {matrices[i - 1].shape[1]} "
+                    f"outputs. It must have shape ({matrices[i - 1].shape[1]}, ...)."
                 )
         if not matrices:
             raise ValueError("weights is empty; give one (n_in, n_out) matrix per layer.")
@@ -235,13 +244,10 @@ class Network(Model):
         batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
         num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
         const = self.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
-        callbacks = [callbacks] if callable(callbacks) else list(callbacks)
-        for callback in callbacks:
-            if not callable(callback):
-                raise TypeError(f"callbacks must be callables that take a FitState, got {callback!r}.")
+        callbacks = _callbacks(callbacks)
         kernels = backends.kernels(backend)
         rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
-        state = self._optimizer_for(optimizer, resume)
+        state = self._optimizer_for(optimizer, bool(resume))
         if data.targets.multilabel or data.targets.labels.size:
             self.multilabel = data.targets.multilabel
         self._optimizer_state, self.history = state, History()
@@ -252,17 +258,10 @@ class Network(Model):
         )  # fmt: skip
 
     def _optimizer_for(self, optimizer: Any, resume: bool) -> OptimizerState:
-        if isinstance(optimizer, OptimizerState):
-            if optimizer.slots.shape[1] != self.n_parameters or optimizer.slots.dtype != self.dtype:
-                raise ValueError(
-                    f"the optimiser's state is for {optimizer.slots.shape[1]} parameters in {optimizer.slots.dtype}; "
-                    f"this network has {self.n_parameters} in {self.dtype}."
-                )
-            return optimizer
-        wanted = as_optimizer(optimizer)
         before = self._optimizer_state
-        if not resume or before is None:
-            return OptimizerState(wanted, self.n_parameters, self.dtype)
+        if not resume or before is None or isinstance(optimizer, OptimizerState):
+            return OptimizerState.of(optimizer, self.n_parameters, self.dtype)
+        wanted = as_optimizer(optimizer)
         if wanted.rule != before.optimizer.rule:
             raise ValueError(
                 f"resume=True goes on with the last fit's {before.optimizer!r}; it cannot become {wanted!r}. "
@@ -274,16 +273,16 @@ class Network(Model):
     def trainer(
         self,
         optimizer: str | Optimizer | OptimizerState = "adam",
-        *,
         l2: float | Sequence[float] = 0.0,
-        dropout: float | Sequence[float] = 0.0,
         clip_norm: float | None = None,
+        *,
+        dropout: float | Sequence[float] = 0.0,
         backend: str | None = None,
         num_threads: int | None = None,
     ) -> Trainer:
         """Return a `Trainer` that updates this network one step at a time; arguments as in `fit`."""
         return Trainer(
-            self, optimizer, l2=l2, dropout=dropout, clip_norm=clip_norm, backend=backend, num_threads=num_threads
+            self, optimizer, l2, clip_norm, dropout=dropout, backend=backend, num_threads=num_threads
         )
 
     # ---- asking
@@ -314,7 +313,11 @@ class Network(Model):
         """
         rows = as_input(X, self.sizes[0], self.dtype)
         result = as_output(out, (rows.rows, self.sizes[-1]), self.dtype)
-        return engine.predict(self, backends.kernels(backend), rows, result, num_threads)
+        written = apart(result, rows.data)
+        engine.predict(self, backends.kernels(backend), rows, written, num_threads)
+        if written is not result:
+            result[...] = written
+        return result
 
     def classify(self, X: Any, *, num_threads: int | None = None) -> Array:
         """Return class labels.
@@ -497,13 +500,30 @@ class Network(Model):
         ------
         OSError
             If the file cannot be written; an older file of that name is then still whole.
+        ValueError
+            If a parameter is not finite, as `load` would refuse it.
         """
+        vector(self.theta, "theta", self.n_parameters, self.dtype)
         tensors: dict[str, Array] = {}
         for layer, (W, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
             tensors[f"W{layer}"] = W
             if self.bias:
                 tensors[f"b{layer}"] = b
         io.write(path, self.config(), tensors)
+
+
+def _callbacks(given: Any) -> list[Callback]:
+    """Return the callbacks as a list; one alone needs no list around it."""
+    callbacks = [given] if callable(given) else given
+    if isinstance(callbacks, (str, bytes, Mapping)) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a sequence of callables that take a FitState, got {given!r}.")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, type):
+            raise TypeError(f"callbacks must be instances: write {callback.__name__}(...), not {callback.__name__}.")
+        if not callable(callback):
+            raise TypeError(f"callbacks must be callables that take a FitState, got {callback!r}.")
+    return callbacks
 
 
 def load(path: str | os.PathLike[str]) -> Network:

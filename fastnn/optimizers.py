@@ -58,7 +58,12 @@ class Optimizer:
         for column, value in self.columns().items():
             table[:, column] = value
         if isinstance(self.learning_rate, Schedule):
-            table[:, LR] = self.learning_rate.rates(np.arange(done, done + n), steps_per_epoch, total)
+            rates = np.asarray(self.learning_rate.rates(np.arange(done, done + n), steps_per_epoch, total))
+            if rates.shape != (n,) or not (np.isfinite(rates) & (rates >= 0)).all():
+                raise ValueError(
+                    f"{self.learning_rate!r} must give {n} finite rates, none negative, got {rates!r:.200}."
+                )
+            table[:, LR] = rates
         else:
             table[:, LR] = self.learning_rate
         return table
@@ -289,7 +294,24 @@ class OptimizerState:
     @property
     def rule(self) -> int:
         """Code of the update rule."""
-        return BY_NAME[self.optimizer.rule].code
+        code: int = BY_NAME[self.optimizer.rule].code
+        return code
+
+    @classmethod
+    def of(cls, value: object, n_parameters: int, dtype: np.dtype[Any]) -> OptimizerState:
+        """Return the state given, checked to fit a network, or a fresh one of the optimiser that value names or is.
+
+        Raises ValueError where a state is another network's, and as `as_optimizer` does.
+        """
+        if not isinstance(value, OptimizerState):
+            return cls(as_optimizer(value), n_parameters, dtype)
+        shape = (BY_NAME[value.optimizer.rule].slots, n_parameters)
+        if value.slots.shape != shape or value.slots.dtype != dtype:
+            raise ValueError(
+                f"the optimiser's state has slots of shape {value.slots.shape} in {value.slots.dtype}; this network "
+                f"and {value.optimizer!r} need {shape} in {dtype}. Pass the optimizer by name for a fresh state."
+            )
+        return value
 
     def __repr__(self) -> str:
         """Return the settings and the step count."""

@@ -10,8 +10,9 @@ import numpy as np
 from fastnn.kernels.table import Kernels
 
 from . import backends
-from .arrays import Array, aligned, as_input, as_output
+from .arrays import Array, aligned, apart, as_input, as_output
 from .backends import threads_for
+from .checks import whole
 from .model import Model
 
 __all__ = ["Predictor"]
@@ -22,6 +23,7 @@ class _Frozen(NamedTuple):
 
     plan: Array
     const: Array
+    theta: Array
     packed: Array
 
 
@@ -43,7 +45,7 @@ class Predictor:
 
     def __init__(self, network: Model, *, backend: str | None = None, num_threads: int | None = None) -> None:
         self._backend = backend
-        self._num_threads = num_threads
+        self._num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
         self.sizes = network.sizes
         self.dtype = network.dtype
         self._prepare()
@@ -63,15 +65,16 @@ class Predictor:
                 f"this predictor is for sizes {self.sizes} in {self.dtype.name}; the network has {network.sizes} in "
                 f"{network.dtype.name}. Make a new one: net.predictor()."
             )
-        size = self._kernels.packed_size(network.plan)
-        if size:
+        theta = aligned(network.n_parameters, self.dtype)
+        theta[...] = network.theta
+        self._freeze(network.plan.copy(), network.const(), theta)
+
+    def _freeze(self, plan: Array, const: Array, theta: Array) -> None:
+        packed = theta
+        if size := self._kernels.packed_size(plan):
             packed = aligned(size, self.dtype)
-            self._kernels.pack(network.plan, network.theta, packed)
-        else:
-            packed = aligned(network.n_parameters, self.dtype)
-            packed[...] = network.theta
-        self._frozen = _Frozen(network.plan.copy(), network.const(), packed)
-        self._n_parameters = network.n_parameters
+            self._kernels.pack(plan, theta, packed)
+        self._frozen = _Frozen(plan, const, theta, packed)
 
     def __call__(self, x: Any, out: Array | None = None) -> Array:
         """Return the outputs for one row or for rows.
@@ -98,12 +101,15 @@ class Predictor:
         X = as_input(x, self.sizes[0], self.dtype, "x", check_finite=False)
         n_out = self.sizes[-1]
         result = as_output(out, (n_out,) if single else (X.rows, n_out), self.dtype)
+        written = result if out is None else apart(result, X.data)
         frozen = self._frozen
-        threads = threads_for(2.0 * self._n_parameters * X.rows, self._num_threads)
+        threads = threads_for(2.0 * frozen.theta.size * X.rows, self._num_threads)
         self._kernels.predict(
             frozen.plan, frozen.const, frozen.packed, *X[:3], self._work(frozen, X.rows, threads),
-            result.reshape(1, -1) if single else result, threads,
+            written.reshape(1, -1) if single else written, threads,
         )  # fmt: skip
+        if written is not result:
+            result[...] = written
         return result
 
     def _work(self, frozen: _Frozen, rows: int, threads: int) -> Array:
@@ -115,13 +121,16 @@ class Predictor:
         return work
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without scratch and kernels."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_kernels", "_local")}
+        """Return the state without scratch, kernels and what a backend packed for itself."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_kernels", "_local", "_frozen")}
+        return {**kept, "frozen": self._frozen[:3]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild scratch and kernels."""
-        self.__dict__.update(state)
+        frozen = state["frozen"]
+        self.__dict__.update({name: value for name, value in state.items() if name != "frozen"})
         self._prepare()
+        self._freeze(*frozen)
 
     def __repr__(self) -> str:
         """Return the sizes."""

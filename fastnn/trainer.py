@@ -9,10 +9,11 @@ import numpy as np
 from . import backends
 from .arrays import aligned, vector
 from .backends import threads_for
+from .checks import whole
 from .engine import encode
 from .errors import DivergenceError
 from .model import Model
-from .optimizers import Optimizer, OptimizerState, as_optimizer
+from .optimizers import Optimizer, OptimizerState
 
 __all__ = ["Trainer"]
 
@@ -44,24 +45,21 @@ class Trainer:
         self,
         network: Model,
         optimizer: str | Optimizer | OptimizerState = "adam",
-        *,
         l2: Any = 0.0,
-        dropout: Any = 0.0,
         clip_norm: float | None = None,
+        *,
+        dropout: Any = 0.0,
         backend: str | None = None,
         num_threads: int | None = None,
     ) -> None:
         self.network = network
-        if isinstance(optimizer, OptimizerState):
-            self.optimizer = optimizer
-        else:
-            self.optimizer = OptimizerState(as_optimizer(optimizer), network.n_parameters, network.dtype)
+        self.optimizer = OptimizerState.of(optimizer, network.n_parameters, network.dtype)
         self.optimizer.optimizer.hyper(0, 1)  # a schedule that needs an end or epochs says so now
         self._const = network.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
-        self._key = int(network.rng.integers(2**63)) if np.any(dropout) else 0
         self._backend = backend
-        self._num_threads = num_threads
+        self._num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
         self._prepare()
+        self._key = int(network.rng.integers(2**63)) if np.any(dropout) else 0
 
     def _prepare(self) -> None:
         self._kernels = backends.kernels(self._backend)
@@ -103,8 +101,6 @@ class Trainer:
         data = encode(network, X, y, sample_weight)
         if data.X.rows != self._rows:
             self._make_room(data.X.rows)
-        if data.targets.multilabel:
-            network.multilabel = True
         state = self.optimizer
         finished = self._kernels.train(
             network.plan, self._const, network.loss_code, state.rule, state.optimizer.hyper(state.steps, 1),
@@ -117,6 +113,8 @@ class Trainer:
                 f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. Try a smaller learning rate, "
                 "clip_norm=1.0, or standardised inputs."
             )
+        if data.targets.multilabel or data.targets.labels.size:
+            network.multilabel = data.targets.multilabel
         state.steps += 1
         return loss
 

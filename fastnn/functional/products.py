@@ -43,7 +43,7 @@ def dot(x: Any, y: Any) -> float:
     x, y = common("x y", x, y)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"x and y must be vectors of one length, got shapes {x.shape} and {y.shape}.")
-    return kernels().dot(x, y)
+    return float(kernels().dot(x, y))
 
 
 def matmul(A: Any, B: Any, out: Array | None = None, *, num_threads: int | None = None) -> Array:
