@@ -1,40 +1,35 @@
 /* dense.h: loops over a tile: activations, their gradients, links, column sums, updates and vector arithmetic.
  *
  * The formula is chosen once per call, from a table of loops that the macro rows generate; a loop over contiguous
- * numbers is written so that GCC vectorises it, and one over any stride stands beside it.  Template over the dtype of
- * simd.h.
+ * numbers is written so that GCC vectorises it, and other strides go through a block of contiguous ones.  Template over
+ * the dtype of simd.h.
  */
+#ifndef FASTNN_DENSE_H
+#define FASTNN_DENSE_H
+enum { FNN_BLOCK = 512 }; /* elements of a block on the stack: 4 kB of double, in L1 with what it is made from */
+#endif
 
-/* ---- maps: y_i = f(x_i) and dx_i = dy_i f'(yz_i), along one row */
+FNN_INLINE i64 FN(smaller)(i64 a, i64 b) { return a < b ? a : b; }
 
-typedef void FN(map)(i64 n, const real *x, i64 x_step, real *y, i64 y_step);
-typedef void FN(map_grad)(i64 n, const real *yz, i64 yz_step, const real *dy, i64 dy_step, real *dx, i64 dx_step);
+/* ---- maps: y_i = f(x_i) and dx_i = dy_i f'(yz_i), contiguous */
+
+typedef void FN(map)(i64 n, const real *x, real *y);
+typedef void FN(map_grad)(i64 n, const real *yz, const real *dy, real *dx);
 
 #define DEFINE_MAP(function, formula) \
-    FNN_FUNCTION void FN(function)(i64 n, const real *x, i64 x_step, real *y, i64 y_step) \
+    FNN_FUNCTION void FN(function)(i64 n, const real *x, real *y) \
     { \
-        if (x_step == 1 && y_step == 1) { \
-            FNN_FREE_LOOP \
-            for (i64 i = 0; i < n; i++) \
-                y[i] = FN(formula)(x[i]); \
-        } else { \
-            for (i64 i = 0; i < n; i++) \
-                y[i * y_step] = FN(formula)(x[i * x_step]); \
-        } \
+        FNN_FREE_LOOP \
+        for (i64 i = 0; i < n; i++) \
+            y[i] = FN(formula)(x[i]); \
     }
 
 #define DEFINE_MAP_GRAD(function, formula) \
-    FNN_FUNCTION void FN(function)(i64 n, const real *yz, i64 yz_step, const real *dy, i64 dy_step, real *dx, \
-                                   i64 dx_step) \
+    FNN_FUNCTION void FN(function)(i64 n, const real *yz, const real *dy, real *dx) \
     { \
-        if (yz_step == 1 && dy_step == 1 && dx_step == 1) { \
-            FNN_FREE_LOOP \
-            for (i64 i = 0; i < n; i++) \
-                dx[i] = dy[i] * FN(formula)(yz[i]); \
-        } else { \
-            for (i64 i = 0; i < n; i++) \
-                dx[i * dx_step] = dy[i * dy_step] * FN(formula)(yz[i * yz_step]); \
-        } \
+        FNN_FREE_LOOP \
+        for (i64 i = 0; i < n; i++) \
+            dx[i] = dy[i] * FN(formula)(yz[i]); \
     }
 
 #define ROW(code, name, reads) \
@@ -49,17 +44,67 @@ static FN(map) *const FN(activations)[] = {FNN_ACTIVATIONS(ROW)};
 static FN(map_grad) *const FN(activation_grads)[] = {FNN_ACTIVATIONS(ROW)};
 #undef ROW
 
-/* Y = f(X) on a matrix; one long row where both are contiguous, and along the columns where those are. */
+/* ---- matrices of any strides: rows that are not contiguous pass through a block on the stack */
+
+/* y <- x along a row */
+FNN_INLINE void FN(copy_row)(i64 n, const real *x, i64 x_step, real *y, i64 y_step)
+{
+    if (x_step == 1 && y_step == 1)
+        memcpy(y, x, (size_t)n * sizeof(real));
+    else
+        for (i64 i = 0; i < n; i++)
+            y[i * y_step] = x[i * x_step];
+}
+
+static void FN(copy_matrix)(i64 m, i64 n, const real *x, i64 x_row, i64 x_col, real *y, i64 y_row, i64 y_col)
+{
+    for (i64 i = 0; i < m; i++)
+        FN(copy_row)(n, x + i * x_row, x_col, y + i * y_row, y_col);
+}
+
+static void FN(map_row)(FN(map) *f, i64 n, const real *x, i64 x_step, real *y, i64 y_step)
+{
+    real block[FNN_BLOCK];
+    if (x_step == 1 && y_step == 1) {
+        f(n, x, y);
+        return;
+    }
+    for (i64 i = 0; i < n; i += FNN_BLOCK) {
+        const i64 count = FN(smaller)(n - i, FNN_BLOCK);
+        FN(copy_row)(count, x + i * x_step, x_step, block, 1);
+        f(count, block, block);
+        FN(copy_row)(count, block, 1, y + i * y_step, y_step);
+    }
+}
+
+static void FN(map_grad_row)(FN(map_grad) *f, i64 n, const real *yz, i64 yz_step, const real *dy, i64 dy_step, real *dx,
+                             i64 dx_step)
+{
+    real a[FNN_BLOCK], b[FNN_BLOCK];
+    if (yz_step == 1 && dy_step == 1 && dx_step == 1) {
+        f(n, yz, dy, dx);
+        return;
+    }
+    for (i64 i = 0; i < n; i += FNN_BLOCK) {
+        const i64 count = FN(smaller)(n - i, FNN_BLOCK);
+        FN(copy_row)(count, yz + i * yz_step, yz_step, a, 1);
+        FN(copy_row)(count, dy + i * dy_step, dy_step, b, 1);
+        f(count, a, b, b);
+        FN(copy_row)(count, b, 1, dx + i * dx_step, dx_step);
+    }
+}
+
+/* Y = f(X): one long row where both are contiguous, columns for rows where those are the contiguous or the longer ones */
 static void FN(map_matrix)(FN(map) *f, i64 m, i64 n, const real *x, i64 x_row, i64 x_col, real *y, i64 y_row, i64 y_col)
 {
     if (x_col == 1 && y_col == 1 && x_row == n && y_row == n) {
-        f(m * n, x, 1, y, 1);
-    } else if (x_row == 1 && y_row == 1) {
+        f(m * n, x, y);
+    } else if (n == 1 || (x_row == 1 && y_row == 1)) {
         for (i64 j = 0; j < n; j++)
-            f(m, x + j * x_col, 1, y + j * y_col, 1);
+            FN(map_row)(f, m, x + j * x_col, x_row, y + j * y_col, y_row);
     } else {
         for (i64 i = 0; i < m; i++)
-            f(n, x + i * x_row, x_col, y + i * y_row, y_col);
+            FN(map_row)(f, n, x + i * x_row, x_col, y + i * y_row, y_col);
     }
 }
 
@@ -76,11 +121,14 @@ static void FN(fnn_activation_grad)(int act, i64 m, i64 n, const void *yz, i64 y
     real *c = dx;
     const int packed = yz_col == 1 && dy_col == 1 && dx_col == 1 && yz_row == n && dy_row == n && dx_row == n;
     if (packed) {
-        f(m * n, a, 1, b, 1, c, 1);
-        return;
+        f(m * n, a, b, c);
+    } else if (n == 1 || (yz_row == 1 && dy_row == 1 && dx_row == 1)) {
+        for (i64 j = 0; j < n; j++)
+            FN(map_grad_row)(f, m, a + j * yz_col, yz_row, b + j * dy_col, dy_row, c + j * dx_col, dx_row);
+    } else {
+        for (i64 i = 0; i < m; i++)
+            FN(map_grad_row)(f, n, a + i * yz_row, yz_col, b + i * dy_row, dy_col, c + i * dx_row, dx_col);
     }
-    for (i64 i = 0; i < m; i++)
-        f(n, a + i * yz_row, yz_col, b + i * dy_row, dy_col, c + i * dx_row, dx_col);
 }
 
 /* ---- sums and vector arithmetic */
@@ -153,8 +201,9 @@ static void FN(fnn_column_sums)(i64 m, i64 n, const void *A_, i64 a_row, i64 a_c
 
 static void FN(fnn_axpy)(i64 n, double a_, const void *x_, void *y_)
 {
-    const real a = (real)a_, *FNN_RESTRICT x = x_;
-    real *FNN_RESTRICT y = y_;
+    const real a = (real)a_, *x = x_;
+    real *y = y_;
+    FNN_FREE_LOOP
     for (i64 i = 0; i < n; i++)
         y[i] += a * x[i];
 }
@@ -177,6 +226,7 @@ typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, 
                                       const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v) \
     { \
         const real a = k[0], b = k[1], c = k[2], e = k[3]; \
+        FNN_FREE_LOOP \
         for (i64 i = 0; i < n; i++) { \
             const FN(parameter) new = FN(rule_##name)(w[i] * decay, g[i], slots > 0 ? s[i] : 0, slots > 1 ? v[i] : 0, \
                                                       a, b, c, e); \

@@ -138,8 +138,7 @@ static void FN(finish_rows)(const FN(product) *g, const FN(panel) *panel, i64 i,
 {
     real *C = g->C + i * g->c_row + panel->j;
     if (g->Z)
-        FN(map_matrix)(FN(map_identity), rows, panel->n, C, g->c_row, 1, g->Z + i * g->z_row + panel->j * g->z_col,
-                       g->z_row, g->z_col);
+        FN(copy_matrix)(rows, panel->n, C, g->c_row, 1, g->Z + i * g->z_row + panel->j * g->z_col, g->z_row, g->z_col);
     if (g->activation)
         FN(map_matrix)(g->activation, rows, panel->n, C, g->c_row, 1, C, g->c_row, 1);
 }
@@ -216,9 +215,9 @@ static void FN(strided_product)(FN(product) *g, real *C, i64 c_row, i64 c_col)
             part.bias = all.bias ? all.bias + j : NULL;
             part.Z = all.Z ? all.Z + i * all.z_row + j * all.z_col : NULL;
             if (all.accumulate)
-                FN(map_matrix)(FN(map_identity), part.m, part.n, here, c_row, c_col, buffer, COLUMNS, 1);
+                FN(copy_matrix)(part.m, part.n, here, c_row, c_col, buffer, COLUMNS, 1);
             FN(panel_loop)(&part);
-            FN(map_matrix)(FN(map_identity), part.m, part.n, buffer, COLUMNS, 1, here, c_row, c_col);
+            FN(copy_matrix)(part.m, part.n, buffer, COLUMNS, 1, here, c_row, c_col);
         }
     }
 }
@@ -231,9 +230,9 @@ static void FN(matrix_vector)(const FN(product) *g, real *C, i64 c_row)
         C[i * c_row] = before + (real)FN(fnn_dot)(g->k, g->A + i * g->a_row, 1, g->B, 1);
     }
     if (g->Z)
-        FN(map_identity)(g->m, C, c_row, g->Z, g->z_row);
+        FN(copy_row)(g->m, C, c_row, g->Z, g->z_row);
     if (g->activation)
-        g->activation(g->m, C, c_row, C, c_row);
+        FN(map_row)(g->activation, g->m, C, c_row, C, c_row);
 }
 
 static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,

@@ -3,12 +3,6 @@
  * A loss runs over blocks of at most FNN_BLOCK elements: first the formula, a vectorised loop that leaves the losses in a
  * buffer on the stack and the gradient in dR, then the weighting and the sum in double.  Template over simd.h's dtype.
  */
-#ifndef FASTNN_LOSS_H
-#define FASTNN_LOSS_H
-enum { FNN_BLOCK = 512 };
-#endif
-
-FNN_INLINE i64 FN(smaller)(i64 a, i64 b) { return a < b ? a : b; }
 
 /* ---- formulas on a block */
 
@@ -62,6 +56,7 @@ FNN_FUNCTION void FN(exp_block)(i64 n, real *x)
 /* e_j = exp(r_j - shift), contiguous r; return the sum */
 static real FN(exp_row)(i64 n, const real *r, i64 step, real shift, real *e)
 {
+    FNN_FREE_LOOP
     for (i64 j = 0; j < n; j++)
         e[j] = r[j * step] - shift;
     FN(exp_block)(n, e);
@@ -150,7 +145,7 @@ static void FN(fnn_link)(int code, i64 m, i64 n, const void *R, i64 r_row, i64 r
 static void FN(fnn_link_backward)(int code, i64 m, i64 n, const void *Y, void *dY)
 {
     if (FN(link_grads)[code])
-        FN(link_grads)[code](m * n, Y, 1, dY, 1, dY, 1);
+        FN(link_grads)[code](m * n, Y, dY, dY);
     else
         FN(softmax_backward)(m, n, Y, dY);
 }
@@ -249,9 +244,11 @@ static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T
         for (i64 j = 0; j < n; j++)
             sum += t[j] * (lse - r[j]);
         loss += w * sum;
-        if (dR)
-            for (i64 j = 0; j < n; j++)
-                dR[i * n + j] = (e[i * n + j] * factor - t[j]) * (real)w;
+        if (!dR)
+            continue;
+        FNN_FREE_LOOP
+        for (i64 j = 0; j < n; j++)
+            dR[i * n + j] = (e[i * n + j] * factor - t[j]) * (real)w;
     }
     return loss;
 }

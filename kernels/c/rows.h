@@ -91,7 +91,7 @@ static void FN(fnn_sparse_forward)(const fnn_rows *X, const i64 *rows, i64 first
     if (e->Z)
         memcpy(e->Z, Y, (size_t)(m * n_out) * sizeof(real));
     if (e->act != FNN_ACT_identity)
-        FN(activations)[e->act](m * n_out, Y, 1, Y, 1);
+        FN(activations)[e->act](m * n_out, Y, Y);
 }
 
 static void FN(fnn_sparse_weight_gradient)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out,

@@ -185,29 +185,36 @@ FNN_INLINE real FN(square_root)(real x)
 FNN_INLINE real FN(square_root)(real x) { return FNN_BITS == 32 ? (real)sqrtf((float)x) : (real)sqrt(x); }
 #endif
 
-/* The sum of the lanes, halves first: (v0 + v4) + (v2 + v6) ... */
+/* The sum of the lanes, halves first: (v0 + v4) + (v2 + v6) ...; the lengths are constants, so nothing is left of loops */
+#define FNN_FOLD(x, lanes, half) \
+    if (lanes > half) \
+        for (int i = 0; i < half; i++) \
+            x[i] += x[i + half];
+
 FNN_INLINE real FN(sum_lanes)(vec v)
 {
-    real x[VL];
-    memcpy(x, &v, sizeof x);
-    for (int half = VL / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            x[i] += x[i + half];
+    real x[16];
+    memcpy(x, &v, sizeof v);
+    FNN_FOLD(x, VL, 8)
+    FNN_FOLD(x, VL, 4)
+    FNN_FOLD(x, VL, 2)
+    FNN_FOLD(x, VL, 1)
     return x[0];
 }
 
 FNN_INLINE double FN(sum_wide)(wide v)
 {
-    double x[WL];
-    memcpy(x, &v, sizeof x);
-    for (int half = WL / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            x[i] += x[i + half];
+    double x[8];
+    memcpy(x, &v, sizeof v);
+    FNN_FOLD(x, WL, 4)
+    FNN_FOLD(x, WL, 2)
+    FNN_FOLD(x, WL, 1)
     return x[0];
 }
+#undef FNN_FOLD
 
 /* sum_i x_i in double, in 4 WL lanes */
-FNN_INLINE double FN(sum)(i64 n, const real *x)
+FNN_FUNCTION double FN(sum)(i64 n, const real *x)
 {
     wide s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
     i64 i = 0;
