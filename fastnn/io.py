@@ -41,18 +41,16 @@ def write(path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[st
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write bytes to a file so that it is there whole, with the usual permissions, or not changed at all."""
-    temporary = path.parent / (f".{path.name[:40]}.{secrets.token_hex(8)}.part")
-    with open(temporary, "xb") as file:
-        try:
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}.part"
+    try:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            file.close()  # Windows renames no open file
-            os.replace(temporary, path)
-        except BaseException:
-            file.close()
-            temporary.unlink(missing_ok=True)
-            raise
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read(path: str | os.PathLike[str], cls: type[M]) -> M:
