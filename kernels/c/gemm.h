@@ -58,6 +58,14 @@ typedef struct {
 
 /* ---- packing */
 
+/* out[p][c] = B[p][c] for p0 <= p < p1, c0 <= c < c1 */
+FNN_INLINE void FN(pack_corner)(i64 p0, i64 p1, i64 c0, i64 c1, const real *B, i64 b_row, i64 b_col, real *out)
+{
+    for (i64 p = p0; p < p1; p++)
+        for (i64 c = c0; c < c1; c++)
+            out[p * FN(NR) + c] = B[p * b_row + c * b_col];
+}
+
 /* A strip of B: out[p][c] = B[p][c] for c < columns, 0 up to NR */
 static void FN(pack_strip)(i64 k, i64 columns, const real *B, i64 b_row, i64 b_col, real *out)
 {
@@ -69,17 +77,19 @@ static void FN(pack_strip)(i64 k, i64 columns, const real *B, i64 b_row, i64 b_c
         }
         return;
     }
-    if (b_row == 1) { /* transposed: along the contiguous direction, a column of the strip at a time */
-        for (i64 c = 0; c < columns; c++)
-            for (i64 p = 0; p < k; p++)
-                out[p * NR + c] = B[p + c * b_col];
-    } else {
-        for (i64 p = 0; p < k; p++)
-            for (i64 c = 0; c < columns; c++)
-                out[p * NR + c] = B[p * b_row + c * b_col];
-    }
+    i64 c = 0;
+#ifdef FNN_TRANSPOSE
+    if (b_row == 1)
+        for (; c + VL <= columns; c += VL) {
+            i64 p = 0;
+            for (; p + VL <= k; p += VL)
+                FN(transpose)(B + p + c * b_col, b_col, out + p * NR + c, NR);
+            FN(pack_corner)(p, k, c, c + VL, B, b_row, b_col, out);
+        }
+#endif
+    FN(pack_corner)(0, k, c, columns, B, b_row, b_col, out);
     for (i64 p = 0; p < k; p++)
-        for (i64 c = columns; c < NR; c++)
+        for (c = columns; c < NR; c++)
             out[p * NR + c] = 0;
 }
 

@@ -219,36 +219,43 @@ static double FN(categorical_row)(i64 n, const real *r, const real *t, real w, r
     return loss;
 }
 
-/* The same for `rows` short rows, which share one loop of exponentials. */
+/* The same for `rows` short rows, which share one loop of exponentials and one of logarithms. */
 static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T, const real *weights, double norm,
                                    real *dR)
 {
-    real e[FNN_BLOCK], shift[FNN_BLOCK];
+    real e[FNN_BLOCK], lse[FNN_BLOCK], sums[FNN_BLOCK], factor[FNN_BLOCK];
     double loss = 0.0;
     for (i64 i = 0; i < rows; i++) {
-        shift[i] = FN(row_max)(n, R + i * n, 1);
+        lse[i] = FN(row_max)(n, R + i * n, 1);
         for (i64 j = 0; j < n; j++)
-            e[i * n + j] = R[i * n + j] - shift[i];
+            e[i * n + j] = R[i * n + j] - lse[i];
     }
     FN(exp_block)(rows * n, e);
     for (i64 i = 0; i < rows; i++) {
-        const real *r = R + i * n, *t = T + i * n;
         real total = 0, targets = 0;
         for (i64 j = 0; j < n; j++) {
             total += e[i * n + j];
-            targets += t[j];
+            targets += T[i * n + j];
         }
-        const real lse = shift[i] + FN(log)(total), factor = targets / total;
+        sums[i] = total;
+        factor[i] = targets;
+    }
+    for (i64 i = 0; i < rows; i++) {
+        lse[i] += FN(log)(sums[i]);
+        factor[i] /= sums[i];
+    }
+    for (i64 i = 0; i < rows; i++) {
+        const real *r = R + i * n, *t = T + i * n;
         const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
         double sum = 0.0;
         for (i64 j = 0; j < n; j++)
-            sum += t[j] * (lse - r[j]);
+            sum += t[j] * (lse[i] - r[j]);
         loss += w * sum;
         if (!dR)
             continue;
         FNN_FREE_LOOP
         for (i64 j = 0; j < n; j++)
-            dR[i * n + j] = (e[i * n + j] * factor - t[j]) * (real)w;
+            dR[i * n + j] = (e[i * n + j] * factor[i] - t[j]) * (real)w;
     }
     return loss;
 }

@@ -175,6 +175,59 @@ FNN_INLINE vec FN(load_part)(const real *p, FN(part) count) { return (void)count
 FNN_INLINE void FN(store_part)(real *p, vec v, FN(part) count) { (void)count, *p = v; }
 #endif
 
+/* Transpose VL x VL numbers: log2(VL) rounds, each zips register i with register i + VL/2. */
+#if FNN_VECTOR_BYTES && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FNN_TRANSPOSE 1
+#if FNN_VECTOR_BYTES * 8 / FNN_BITS == 16
+#define FNN_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define FNN_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif FNN_VECTOR_BYTES * 8 / FNN_BITS == 8
+#define FNN_ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define FNN_ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif FNN_VECTOR_BYTES * 8 / FNN_BITS == 4
+#define FNN_ZIP_LOW 0, 4, 1, 5
+#define FNN_ZIP_HIGH 2, 6, 3, 7
+#else
+#define FNN_ZIP_LOW 0, 2
+#define FNN_ZIP_HIGH 1, 3
+#endif
+FNN_INLINE void FN(zip_round)(const vec *x, vec *y)
+{
+    FNN_UNROLL
+    for (int i = 0; i < VL / 2; i++) {
+        y[2 * i] = __builtin_shufflevector(x[i], x[i + VL / 2], FNN_ZIP_LOW);
+        y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + VL / 2], FNN_ZIP_HIGH);
+    }
+}
+#undef FNN_ZIP_LOW
+#undef FNN_ZIP_HIGH
+
+/* out[c][p] = in[p][c], rows in_row and out_row apart */
+FNN_INLINE void FN(transpose)(const real *in, i64 in_row, real *out, i64 out_row)
+{
+    vec x[VL], y[VL];
+    FNN_UNROLL
+    for (int i = 0; i < VL; i++)
+        x[i] = FN(load)(in + i * in_row);
+    FN(zip_round)(x, y);
+    if (VL == 16 || VL == 4) { /* an even number of rounds ends in x */
+        FN(zip_round)(y, x);
+        if (VL == 16) {
+            FN(zip_round)(x, y);
+            FN(zip_round)(y, x);
+        }
+    } else if (VL == 8) {
+        FN(zip_round)(y, x);
+        FN(zip_round)(x, y);
+    }
+    FNN_UNROLL
+    for (int i = 0; i < VL; i++)
+        FN(store)(out + i * out_row, VL == 16 || VL == 4 ? x[i] : y[i]);
+}
+#endif
+#endif
+
 /* One instruction where -fno-math-errno is given, and vectorised as such. */
 #ifdef __GNUC__
 FNN_INLINE real FN(square_root)(real x)

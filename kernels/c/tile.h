@@ -67,12 +67,12 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
             c[i][j] = start;
     }
     if (t->load) {
+        const real *C = t->C;
         FNN_UNROLL
-        for (int i = 0; i < rows; i++) {
+        for (int i = 0; i < rows; i++, C += c_row) {
             FNN_UNROLL
             for (int j = 0; j < registers; j++)
-                c[i][j] += j < full ? FN(load)(t->C + i * c_row + j * VL)
-                                    : FN(load_part)(t->C + i * c_row + j * VL, lanes);
+                c[i][j] += j < full ? FN(load)(C + j * VL) : FN(load_part)(C + j * VL, lanes);
         }
     }
     const real *A = t->A, *B = t->B;
@@ -88,15 +88,15 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
                 c[i][j] += a * b[j];
         }
     }
+    real *C = t->C;
     FNN_UNROLL
-    for (int i = 0; i < rows; i++) {
+    for (int i = 0; i < rows; i++, C += c_row) {
         FNN_UNROLL
         for (int j = 0; j < registers; j++) {
-            real *C = t->C + i * c_row + j * VL;
             if (j < full)
-                FN(store)(C, c[i][j]);
+                FN(store)(C + j * VL, c[i][j]);
             else
-                FN(store_part)(C, c[i][j], lanes);
+                FN(store_part)(C + j * VL, c[i][j], lanes);
         }
     }
 }
