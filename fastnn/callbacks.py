@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arrays import Array
-from .checks import real, whole
+from .checks import choice, real, whole
 from .optimizers import OptimizerState
 
 __all__ = ["Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit"]
@@ -90,6 +90,8 @@ class FitState:
         Settings, slots and steps.
     time_left : float
         Seconds until the tightest `TimeLimit`, or infinity.
+    validates : bool
+        Whether the fit has validation data.
     """
 
     epoch: int
@@ -97,9 +99,11 @@ class FitState:
     history: History
     optimizer: OptimizerState
     time_left: float = math.inf
+    validates: bool = False
 
 
 Callback = Callable[[FitState], Any]
+MONITORED = ("val_loss", "loss", "data_loss", "val_accuracy", "val_mse", "val_r2")
 
 
 class EarlyStopping:
@@ -128,7 +132,7 @@ class EarlyStopping:
     Raises
     ------
     ValueError
-        During the fit, if the series is not recorded.
+        For an unknown series; at the start of a fit without validation data that shall be monitored.
 
     Examples
     --------
@@ -141,7 +145,7 @@ class EarlyStopping:
     ) -> None:
         self.patience = whole(patience, "patience", 1)
         self.min_delta = real(min_delta, "min_delta", 0)
-        self.monitor = monitor
+        self.monitor = choice(monitor, "monitor", MONITORED)
         self.restore_best = bool(restore_best)
         self._sign = -1.0 if monitor.endswith(("accuracy", "r2")) else 1.0
         self._reset()
@@ -151,6 +155,11 @@ class EarlyStopping:
 
     def begin(self, state: FitState) -> None:
         """Forget an earlier fit."""
+        if self.monitor.startswith("val_") and not state.validates:
+            raise ValueError(
+                f"EarlyStopping monitors {self.monitor!r}, and this fit has no validation data. Pass validation_data to "
+                "fit, or use monitor='loss'."
+            )
         self._reset()
 
     def __call__(self, state: FitState) -> bool:

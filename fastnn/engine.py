@@ -28,7 +28,9 @@ from .targets import Targets, as_targets
 __all__ = ["Data", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
 
 SLICE_SECONDS = 0.05  # of training between two looks at Ctrl-C, time limits and the progress bar
-FIRST_SLICE = 1e7  # floating-point operations in the first slice, when its speed is not known yet
+# The first slice, when the speed is not known yet: at most so many floating-point operations (10 ms at 1 GFLOP/s), and
+# at most so many batches (the NumPy backend takes about 0.1 ms for the smallest).
+FIRST_SLICE_FLOPS, FIRST_SLICE_BATCHES = 1e7, 100
 
 
 class Data(NamedTuple):
@@ -199,7 +201,7 @@ def fit(
         At a loss or parameter that is not finite; theta, slots and steps are then those of the epoch's start.
     """
     run = _Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
-    state = FitState(0, model, history, optimizer)
+    state = FitState(0, model, history, optimizer, validates=validation is not None)
     _tell(callbacks, "begin", state)
     stopper: str | None = None
     with _bar(progress, epochs * run.batches) as bar:
@@ -243,7 +245,7 @@ class _Run:
         self.grad = aligned(model.n_parameters, model.dtype)
         self.key = int(rng.integers(2**63)) if const[:, DROPOUT][1:].any() else 0
         self.last_step = optimizer.steps + epochs * self.batches
-        self.slice = int(min(max(FIRST_SLICE / self.flops, 1), self.batches))
+        self.slice = int(min(max(FIRST_SLICE_FLOPS / self.flops, 1), FIRST_SLICE_BATCHES, self.batches))
 
     def start_epoch(self, shuffle: bool) -> None:
         """Draw the order, lay out the hyperparameters, and remember where the epoch starts."""

@@ -1,15 +1,15 @@
-"""The network's gradients: of the loss it reports, of the caller's loss, of its outputs, against central differences."""
+"""The network's gradients: of the loss it reports, of a loss of the caller's, of its outputs."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from fastnn.kernels.activations import BY_NAME
 from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, differences, problem, tolerance
 
 import fastnn
 from fastnn import Network
-from fastnn.kernels.activations import BY_NAME
 
 WEIGHTS = np.array([1.0, 0.5, 2.0, 0.0, 1.0, 3.0, 0.25])
 
