@@ -14,12 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import BaseError, CompileError
-
-try:
-    from setuptools.errors import CCompilerError, ExecError
-except ImportError:
-    CCompilerError = ExecError = CompileError
+from setuptools.errors import BaseError, CCompilerError, CompileError, ExecError
 
 SOURCES = "kernels/c"
 
@@ -92,8 +87,9 @@ class BuildKernels(build_ext):
         import numpy
         from Cython.Build import cythonize
 
+        translations = os.path.join(self.build_temp, "cython")  # not in the tree, which two builds may share
         for ext in self.extensions:
-            (translated,) = cythonize([copy.copy(ext)], build_dir="build/cython", compiler_directives=DIRECTIVES)
+            (translated,) = cythonize([copy.copy(ext)], build_dir=translations, compiler_directives=DIRECTIVES)
             ext.sources = translated.sources
             ext.include_dirs = [numpy.get_include(), SOURCES]
         for name in ("compiler", "compiler_so", "compiler_cxx", "compiler_so_cxx", "linker_so", "linker_exe"):
