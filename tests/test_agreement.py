@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 
 import golden_curve
 import kernels_common as common
@@ -31,7 +32,7 @@ KINDS = (*DENSE, *SPARSE)
 NETWORKS = 40
 
 
-@pytest.fixture(scope="module", params=BACKENDS[1:])
+@pytest.fixture(scope="module", params=[name for name in BACKENDS if name != "numpy"])
 def compiled(request):
     """Every backend but the reference."""
     return common.load(request.param)
@@ -127,6 +128,43 @@ def test_predict_and_evaluate_agree_with_the_reference(backend, dtype, number):
     assert value == pytest.approx(common.evaluate(reference, net, theta, data, 7.0), rel=rel)
 
 
+LARGE = [  # what no small network reaches: layers and rows wider than a tile, batches longer than a block
+    ((40, 600, 530), "categorical_cross_entropy", "uint8", 70, 40),
+    ((900, 300, 4), "binary_cross_entropy", "csr32", 200, 150),
+    ((1, 1500, 1), "huber", "float32", 60, 31),
+    ((20, 700, 650, 3), "squared_error", "fortran", 50, 50),
+    ((6, 20, 3), "categorical_cross_entropy", "float64", 9001, 9000),
+    ((6, 20, 3), "poisson", "csr64", 9001, 9000),
+]
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+@pytest.mark.parametrize(("sizes", "loss", "kind", "m", "batch"), LARGE, ids=[str(case[0]) + case[2] for case in LARGE])
+def test_large_networks_and_batches_agree_with_the_reference(compiled, dtype, sizes, loss, kind, m, batch, clip):
+    n_layers, rng = len(sizes) - 1, np.random.default_rng(m)
+    net = common.make_net(
+        sizes, "silu", loss, l2=(0.02,) * n_layers, dropout=(0.2,) * (n_layers - 1) + (0.0,), clip=clip,
+        scale=1 / 255 if kind == "uint8" else 1.0,
+    )  # fmt: skip
+    theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, kind=kind, m=m, weighted=True)
+    starts = [0, batch, 2 * batch, 2 * batch + 5]
+    order, hyper = rng.integers(0, m, starts[-1]), hyper_rows("adam", 3, decay=0.1, rate=0.3)
+    expected, done = (
+        common.train(kernels, net, "adam", hyper, theta, data, order, starts, threads=3)
+        for kernels in (common.load("numpy"), compiled)
+    )
+    assert done.finished == expected.finished == 3
+    for actual, wanted in zip(net.arrays(done.theta), net.arrays(expected.theta), strict=True):
+        assert_close(actual, wanted, TOLERANCE[dtype].ten_steps)
+    assert_close(done.losses, expected.losses, TOLERANCE[dtype].ten_steps)
+    dY = rng.standard_normal((m, sizes[-1])).astype(dtype)
+    pairs = zip(
+        *(everything(kernels, net, theta, data, dY) for kernels in (compiled, common.load("numpy"))), strict=True
+    )
+    for actual, wanted in pairs:
+        assert_close(actual, wanted, 10 * TOLERANCE[dtype].one_pass)
+
+
 # ---- the golden curve
 
 
@@ -153,22 +191,25 @@ def test_golden_curve(backend, dtype):
 # ---- the same bits
 
 
-def everything(kernels, net, theta, data, starts, threads):
-    """Return what every program writes, for one number of threads."""
+def everything(kernels, net, theta, data, dY, threads=3):
+    """Return what every program but train writes."""
     m = data.rows
-    hyper = hyper_rows("adam", len(starts) - 1, decay=0.1)
-    done = common.train(kernels, net, "adam", hyper, theta, data, np.arange(m)[::-1], starts, threads=threads)
     value, parts, grad = common.gradient(kernels, net, theta, data, float(m), threads=threads)
-    dY = np.random.default_rng(0).standard_normal((m, net.sizes[-1])).astype(theta.dtype)
     return [
         common.predict(kernels, net, theta, data, threads=threads),
         np.array([common.evaluate(kernels, net, theta, data, float(m), threads=threads), value, *parts]),
         grad,
         *common.backward(kernels, net, theta, data, dY, threads=threads),
-        done.theta,
-        done.state,
-        done.losses,
     ]
+
+
+def everything_and_train(kernels, net, theta, data, starts, threads):
+    """Return what every program writes."""
+    hyper = hyper_rows("adam", len(starts) - 1, decay=0.1)
+    order = np.arange(data.rows)[::-1]
+    done = common.train(kernels, net, "adam", hyper, theta, data, order, starts, threads=threads)
+    dY = np.random.default_rng(0).standard_normal((data.rows, net.sizes[-1])).astype(theta.dtype)
+    return [*everything(kernels, net, theta, data, dY, threads), done.theta, done.state, done.losses]
 
 
 @pytest.mark.parametrize("sizes", [(17, 9, 5), (200, 16, 16, 10), (30, 130, 1)])
@@ -182,17 +223,34 @@ def test_same_bits_for_any_number_of_threads(dtype, kind, sizes):
     )  # fmt: skip
     theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, kind=kind, m=1500, weighted=True)
     starts = [0, 1, 300, 1500]
-    one = everything(kernels, net, theta, data, starts, 1)
+    one = everything_and_train(kernels, net, theta, data, starts, 1)
     assert all(np.isfinite(array).all() for array in one)
     for threads in (2, 3, 5, 8):
-        for number, (a, b) in enumerate(zip(one, everything(kernels, net, theta, data, starts, threads), strict=True)):
+        other = everything_and_train(kernels, net, theta, data, starts, threads)
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
             assert same_bits(a, b), f"result {number} differs with {threads} threads"
+
+
+def test_same_bits_with_helpers_at_work(dtype):
+    """A busy machine may leave all the work to the caller, so this goes on until a helper was seen to take part."""
+    kernels, rng = common.load("cython"), np.random.default_rng(6)
+    pool = importlib.import_module("fastnn.kernels.cython_kernels")
+    net = common.make_net((100, 64, 10), "tanh", "categorical_cross_entropy")
+    theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, m=4000, labels=True)
+    _, _, expected = common.gradient(kernels, net, theta, data, 4000.0)
+    pool.pool_reset_statistics()
+    for _ in range(300):
+        _, _, grad = common.gradient(kernels, net, theta, data, 4000.0, threads=3)
+        assert same_bits(grad, expected)
+        if pool.info()["pool_most_used"] > 1:
+            break
+    assert pool.info()["pool_most_used"] > 1
 
 
 def test_same_bits_again(backend, dtype):
     net, theta, data, _, _ = random_problem(7, dtype)
     starts = [0, 7, data.rows]
-    runs = [everything(backend, net, theta, data, starts, 1) for _ in range(2)]
+    runs = [everything_and_train(backend, net, theta, data, starts, 1) for _ in range(2)]
     assert all(same_bits(a, b) for a, b in zip(*runs, strict=True))
 
 

@@ -267,6 +267,12 @@ def test_softmax_is_shifted(dtype):
     np.testing.assert_array_equal(Y, [[0.5, 0.5], [0.0, 1.0]])
 
 
+def test_softmax_of_masked_logits_is_zero_there(dtype):
+    Y = np.empty((1, 3), dtype)
+    losses.link_softmax(np.array([[-INF, 1, 1]], dtype), Y)
+    np.testing.assert_array_equal(Y, [[0.0, 0.5, 0.5]])
+
+
 @named([loss for loss in LOSSES if loss.link])
 def test_canonical_gradient_is_output_minus_target(entry):
     t, _ = AT_OPTIMUM[entry.name]

@@ -195,11 +195,11 @@ def test_link(entry, backend, dtype, m, n, ways, alias, seed):
 
 def test_softmax_of_extreme_logits(backend, dtype):
     softmax = next(entry for entry in LINKS if entry.name == "softmax").code
-    R = np.array([[1e30, 0, -1e30], [-1e30, -1e30, -1e30], [np.nan, 0, 0]], dtype)
+    R = np.array([[1e30, 0, -1e30], [-1e30, -1e30, -1e30], [-np.inf, 1, 1], [np.nan, 0, 0], [0, 0, np.nan]], dtype)
     Y = np.empty_like(R)
     backend.link(softmax, R, Y)
-    np.testing.assert_allclose(Y[:2], [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], rtol=4 * eps(dtype))
-    assert np.isnan(Y[2]).all()
+    np.testing.assert_allclose(Y[:3], [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0, 0.5, 0.5]], rtol=4 * eps(dtype))
+    assert np.isnan(Y[3:]).all()
 
 
 # ---- layers
