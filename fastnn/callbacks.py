@@ -157,8 +157,8 @@ class EarlyStopping:
         """Forget an earlier fit."""
         if self.monitor.startswith("val_") and not state.validates:
             raise ValueError(
-                f"EarlyStopping monitors {self.monitor!r}, and this fit has no validation data. Pass validation_data to "
-                "fit, or use monitor='loss'."
+                f"EarlyStopping monitors {self.monitor!r}, and this fit has no validation data. "
+                "Pass validation_data to fit, or use monitor='loss'."
             )
         self._reset()
 

@@ -52,14 +52,14 @@ def encode(
     y: Any,
     sample_weight: Any = None,
     class_weight: Any = None,
-    names: tuple[str, str] = ("X", "y"),
+    names: tuple[str, str, str] = ("X", "y", "sample_weight"),
 ) -> Data:
     """Check X, y and weights against a model and return them as the kernels take them."""
     rows = as_input(X, model.sizes[0], model.dtype, names[0])
     if rows.rows == 0:
         raise ValueError(f"{names[0]} is empty: it has no rows.")
     targets = as_targets(y, rows.rows, model.sizes[-1], model.output, model.domain, model.dtype, names[1])
-    weights = as_weights(sample_weight, rows.rows, model.dtype)
+    weights = as_weights(sample_weight, rows.rows, model.dtype, names[2])
     if class_weight is not None:
         if not targets.labels.size:
             raise ValueError(f"class_weight needs class labels; {names[1]} has none for output {model.output!r}.")

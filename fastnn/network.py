@@ -238,7 +238,7 @@ class Network(Model):
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
                 raise ValueError("validation_data must be (X, y) or (X, y, sample_weight).")
             weight = validation_data[2] if len(validation_data) == 3 else None
-            names = ("X of validation_data", "y of validation_data")
+            names = ("X of validation_data", "y of validation_data", "sample_weight of validation_data")
             validation = engine.encode(self, validation_data[0], validation_data[1], weight, None, names)
         epochs = whole(epochs, "epochs", 0)
         batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
@@ -248,6 +248,7 @@ class Network(Model):
         kernels = backends.kernels(backend)
         rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
         state = self._optimizer_for(optimizer, bool(resume))
+        state.optimizer.hyper(state.steps, 1, steps_per_epoch=1, total=state.steps + 1)  # a bad schedule says so now
         if data.targets.multilabel or data.targets.labels.size:
             self.multilabel = data.targets.multilabel
         self._optimizer_state, self.history = state, History()

@@ -233,7 +233,7 @@ def test_arguments_of_callbacks(make_it, error, words):
 def test_monitoring_what_is_not_recorded():
     X, y = blobs(60)
     net = make()
-    with unmodified(net.theta), pytest.raises(ValueError, match="'val_loss'.* no validation data. Pass validation_data"):
+    with unmodified(net.theta), pytest.raises(ValueError, match="'val_loss'.* no validation data. Pass validation"):
         net.fit(X, y, callbacks=[EarlyStopping(3)])
     with pytest.raises(ValueError, match="'val_mse' is recorded; there is loss, data_loss, val_accuracy, val_loss"):
         net.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping(3, monitor="val_mse")])
