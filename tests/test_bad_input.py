@@ -291,7 +291,7 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "error", "words"), CALLS, ids=[f"{i}: {case[2][:40]}" for i, case in enumerate(CALLS)])
+@pytest.mark.parametrize(("call", "error", "words"), CALLS, ids=[f"{i}: {c[2][:40]}" for i, c in enumerate(CALLS)])
 def test_bad_call(call, error, words):
     nets = (NET, REGRESSION, ONE, DOUBLE)
     states = [net.rng.bit_generator.state for net in nets]
