@@ -307,7 +307,8 @@ def test_parameters_that_are_not_finite(valid, load_bytes, value, tmp_path):
 @pytest.mark.parametrize("data", [
     b"", b"\0", b"\0" * 8, b"\0" * 100, b"not a model at all", b"\xff" * 100, b"PK\x03\x04" + b"\0" * 60,
     (2**63).to_bytes(8, "little") + b"{}", (2**20).to_bytes(8, "little") + b"{}", rebuilt(b"{", b""),
-    rebuilt(b"[]", b""), rebuilt(b"\xff\xfe", b""), rebuilt(b"null", b""), rebuilt(deep(50_000).encode(), b""), rebuilt(b'{"a":' * 900, b""),
+    rebuilt(b"[]", b""), rebuilt(b"\xff\xfe", b""), rebuilt(b"null", b""), rebuilt(deep(50_000).encode(), b""),
+    rebuilt(b'{"a":' * 900, b""),
     rebuilt(b"9" * 10_000, b""),
 ], ids=repr)  # fmt: skip
 def test_foreign_bytes(load_bytes, data):
