@@ -24,7 +24,10 @@ NOTHING = np.empty((0, 0))
 
 
 def quiet(kernel):
-    """Let a kernel overflow and divide in silence: non-finite numbers are the caller's to look for."""
+    """Let a kernel overflow and divide in silence: non-finite numbers are the caller's to look for.
+
+    Only what the table hands out is wrapped: a program sets NumPy's error state once, not once per piece.
+    """
 
     @functools.wraps(kernel)
     def wrapper(*args):
@@ -37,12 +40,10 @@ def quiet(kernel):
 # ---- pieces
 
 
-@quiet
 def dot(x, y):
     return float(np.dot(x, y))
 
 
-@quiet
 def matmul(A, B, C, accumulate, threads):
     if accumulate:
         C += A @ B
@@ -50,17 +51,14 @@ def matmul(A, B, C, accumulate, threads):
         np.matmul(A, B, out=C)
 
 
-@quiet
 def activation(act, x, y):
     y[...] = ACTIVATIONS[act].f(x)
 
 
-@quiet
 def activation_grad(act, yz, dy, dx):
     np.multiply(dy, ACTIVATIONS[act].df(yz), out=dx, casting="same_kind")
 
 
-@quiet
 def link(code, R, Y):
     LINKS[code].forward(R, Y)
 
@@ -91,7 +89,6 @@ def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
         matmul(dY, W.T, dX, False, threads)
 
 
-@quiet
 def loss_grad(loss, const, R, T, weights, norm, dR):
     p = L.row_parameter(loss, R, const[0, P.LOSS_PARAMETER])
     scale = weights / norm if weights.size else np.full(len(R), 1 / norm)
@@ -105,7 +102,6 @@ def loss_grad(loss, const, R, T, weights, norm, dR):
     return value
 
 
-@quiet
 def update(plan, rule, hyper_row, t, theta, grad, state):
     a, b, c, e = (theta.dtype.type(number) for number in UPDATES[rule].prepare(hyper_row, t + 1))
     decay = theta.dtype.type(1 - hyper_row[LR] * hyper_row[DECAY])
@@ -247,6 +243,8 @@ def by_blocks(rows, grad, one_block):
 def regularise(plan, const, theta, norm, grad):
     """Add the gradient of the penalty to grad, and return the penalty."""
     penalty = 0.0
+    if not const[1:, P.L2].any():
+        return penalty
     divisor = norm if const[0, P.L2_OVER_NORM] else 1.0
     for l2, (W, _), (dW, _) in zip(const[1:, P.L2], views(plan, theta), views(plan, grad), strict=True):
         if l2 > 0:
@@ -300,7 +298,6 @@ def pack(plan, theta, packed):
     pass
 
 
-@quiet
 def predict(plan, const, packed, X, indices, indptr, work, out, threads):
     for start in range(0, len(out), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(out)))
@@ -309,7 +306,6 @@ def predict(plan, const, packed, X, indices, indptr, work, out, threads):
         link(plan[0, P.LINK], passes[-1], out[rows[0] : rows[-1] + 1])
 
 
-@quiet
 def evaluate(plan, const, loss, theta, X, indices, indptr, T, weights, norm, work, threads):
     def one_block(rows, _):
         _, passes = forward(plan, theta, Rows(const, X, indices, indptr, rows, theta.dtype), {}, threads)
@@ -319,7 +315,6 @@ def evaluate(plan, const, loss, theta, X, indices, indptr, T, weights, norm, wor
     return by_blocks(np.arange(n_rows(X, indptr)), NOTHING, one_block)
 
 
-@quiet
 def gradient(
     plan, const, loss, theta, X, indices, indptr, T, weights, norm, key, t, grad, work, parts, threads
 ):
@@ -329,7 +324,6 @@ def gradient(
     )
 
 
-@quiet
 def backward(plan, const, theta, X, indices, indptr, dY, grad, dX, work, threads):
     def one_block(rows, grad):
         span = slice(rows[0], rows[-1] + 1)
@@ -348,7 +342,6 @@ def backward(plan, const, theta, X, indices, indptr, dY, grad, dX, work, threads
     by_blocks(np.arange(n_rows(X, indptr)), grad, one_block)
 
 
-@quiet
 def train(
     plan, const, loss, rule, hyper, t, theta, grad, state,
     X, indices, indptr, T, weights, order, starts, key, work, losses, threads,
@@ -369,21 +362,21 @@ def train(
 
 KERNELS = Kernels(
     name="numpy",
-    dot=dot,
-    matmul=matmul,
-    activation=activation,
-    activation_grad=activation_grad,
-    link=link,
-    dense_forward=dense_forward,
-    dense_backward=dense_backward,
-    loss_grad=loss_grad,
-    update=update,
+    dot=quiet(dot),
+    matmul=quiet(matmul),
+    activation=quiet(activation),
+    activation_grad=quiet(activation_grad),
+    link=quiet(link),
+    dense_forward=quiet(dense_forward),
+    dense_backward=quiet(dense_backward),
+    loss_grad=quiet(loss_grad),
+    update=quiet(update),
     work_size=work_size,
     packed_size=packed_size,
     pack=pack,
-    predict=predict,
-    evaluate=evaluate,
-    gradient=gradient,
-    backward=backward,
-    train=train,
+    predict=quiet(predict),
+    evaluate=quiet(evaluate),
+    gradient=quiet(gradient),
+    backward=quiet(backward),
+    train=quiet(train),
 )

@@ -23,13 +23,13 @@ from fastnn.kernels import activations, dropout, losses, numpy_kernels, plan, up
 SOURCES = Path(__file__).parent.parent / "kernels" / "c"
 CC = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-TARGETS = ("v2", "v3", "v4") if X86 else ("baseline",)
+TARGETS = ("v2", "v3", "v4", "baseline") if X86 else ("baseline",)
 FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC"]
 MARCH = {
     "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-    "baseline": [],
+    "baseline": ["-DFNN_SCALAR"] if X86 else [],  # the code that MSVC gets; elsewhere NEON
 }
 WIDTHS = (1, 2, 3, 4, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33)
 MARK, GUARD = 77, 37
@@ -423,7 +423,7 @@ def test_loss_and_its_gradient(table, rng, real, loss, weighted):
         given = weights if weighted else np.empty(0, real)
         expected = np.empty((m, n), np.float64)
         norm = 0.75 * m
-        value = numpy_kernels.loss_grad(
+        value = numpy_kernels.KERNELS.loss_grad(
             loss.code, const, *(x.astype(np.float64) for x in (R, T, given)), norm, expected
         )
         boxes = r, t, dR = Box(R), Box(T), Box(np.full((m, n), np.nan, real))
@@ -635,7 +635,7 @@ def test_selection(library):
     while (name := library.fnn_targets()[len(names)]) is not None:
         names.append(name.decode())
     assert names
-    assert names == sorted(names, reverse=True)
+    assert names[:-1] == sorted(names[:-1], reverse=True)
     for is_double, size in ((0, 4), (1, 8)):
         for wanted in (None, b""):
             assert library.fnn_select(wanted, is_double).contents.target.decode() == names[0]
