@@ -48,7 +48,8 @@ cdef extern from "kernels.h" nogil:
                                const fnn_epilogue *e) noexcept nogil
         void (*sparse_weight_gradient)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, i64 n_out,
                                        i64 column_from, i64 column_to, const void *dZ, void *dW) noexcept nogil
-        void (*targets)(int labels, const void *T, i64 n_out, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
+        void (*targets)(int labels, const void *T, i64 n_out, const i64 *rows, i64 first, i64 m,
+                        void *out) noexcept nogil
         void (*take)(const void *values, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
         void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate,
                         const void *Y, void *out) noexcept nogil

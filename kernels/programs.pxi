@@ -3,8 +3,8 @@
 # A. One step of training is two or three parallel phases with a barrier after each.
 #    1. Row tiles: gather, forward through all layers, loss, back through all layers.  A tile touches its own rows only,
 #       and leaves in `work` what the weights' phase reads: passes (or x) and dz of every layer.
-#    2. Weight tiles: dW = passes^T dz, db, L2, and the update right there, while the tile is in the cache; with clipping
-#       the squared norm instead, and
+#    2. Weight tiles: dW = passes^T dz, db, L2, and the update right there, while the tile is in the cache; with
+#       clipping the squared norm instead, and
 #    3. the update of the clipped gradient, by weight tiles.
 # B. Sums that cross tiles (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
 # C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
@@ -308,7 +308,7 @@ cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:
 
 
 cdef void set_block(Job *j, const i64 *rows, i64 start, i64 m) noexcept nogil:
-    """Make the block's rows those from `start` on of a batch of m rows: rows[start ...], or the rows of X themselves."""
+    """Make the block's rows those from `start` on of a batch of m rows: of `rows`, or of X itself where that is NULL."""
     j.rows, j.first = NULL, start
     if rows != NULL:
         j.rows, j.first = rows + start, 0
