@@ -216,7 +216,7 @@ def softmax_loss(R, T, weights, norm, dR, m, n):
         for j in range(row + 1, row + n):
             shift = R[j] if R[j] > shift else shift
             targets += T[j]
-        powers = R[row] - R[row]
+        powers = R.dtype.type(0)
         for j in range(row, row + n):
             powers += exp(R[j] - shift)
         p = shift + log(powers)

@@ -90,7 +90,7 @@ def softmax_rows(R, m, n):
         shift = R[i * n]
         for j in range(i * n, (i + 1) * n):
             shift = R[j] if R[j] > shift else shift
-        total = R[i * n] - R[i * n]  # 0, or NaN
+        total = R.dtype.type(0)
         for j in range(i * n, (i + 1) * n):
             R[j] = exp(R[j] - shift)
             total += R[j]
@@ -116,7 +116,7 @@ def link_backward(code, Y, dY, m, n):
     """Carry dL/dY to dL/dR, in place."""
     if code == LINK_SOFTMAX:
         for i in range(m):
-            mean = Y[i * n] - Y[i * n]
+            mean = Y.dtype.type(0)
             for j in range(i * n, (i + 1) * n):
                 mean += Y[j] * dY[j]
             for j in range(i * n, (i + 1) * n):
