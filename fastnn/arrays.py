@@ -103,7 +103,9 @@ def narrowed(array: Array, dtype: Any) -> Array:
         return array.astype(np.float64 if array.dtype.itemsize > 4 else dtype)
 
 
-def as_input(X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bool = True) -> Input:
+def as_input(
+    X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bool = True, kinds: str = "2-D"
+) -> Input:
     """Check X and return it as the kernels take it.
 
     Parameters
@@ -118,6 +120,8 @@ def as_input(X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bo
         For messages.
     check_finite : bool
         Look for NaN and infinity.
+    kinds : str
+        What the message says that the caller takes.
 
     Raises
     ------
@@ -132,7 +136,7 @@ def as_input(X: Any, n_in: int, dtype: Any, name: str = "X", *, check_finite: bo
     array = numeric(X, name)
     if array.ndim != 2:
         hint = f" Use {name}.reshape(1, -1) for one row." if array.ndim == 1 else ""
-        raise ValueError(f"{name} must be 2-D, (rows, {n_in}), got shape {array.shape}.{hint}")
+        raise ValueError(f"{name} must be {kinds}, (rows, {n_in}), got shape {array.shape}.{hint}")
     _check_columns(array.shape, n_in, name)
     array = narrowed(array, dtype)
     if check_finite and array.dtype.kind == "f":

@@ -98,7 +98,7 @@ class Predictor:
         single = getattr(x, "ndim", None) == 1 or (isinstance(x, (list, tuple)) and np.ndim(x) == 1)
         if single:
             x = np.asarray(x).reshape(1, -1)
-        X = as_input(x, self.sizes[0], self.dtype, "x", check_finite=False)
+        X = as_input(x, self.sizes[0], self.dtype, "x", check_finite=False, kinds="1-D or 2-D")
         n_out = self.sizes[-1]
         result = as_output(out, (n_out,) if single else (X.rows, n_out), self.dtype)
         written = result if out is None else apart(result, X.data)

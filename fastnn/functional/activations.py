@@ -13,7 +13,7 @@ import numpy as np
 from fastnn.kernels.activations import BY_NAME, IDENTITY, INPUT
 from fastnn.kernels.losses import LINK_BY_NAME
 
-from ..arrays import Array, as_output
+from ..arrays import Array, apart, as_output
 from ..backends import kernels
 from .inputs import floating, rows_of
 
@@ -82,8 +82,17 @@ def softmax(x: Any, out: Array | None = None) -> Array:
     if x.ndim not in (1, 2) or x.shape[-1] == 0:
         raise ValueError(f"x must be one row or a matrix of rows with at least one column, got shape {x.shape}.")
     y = as_output(out, x.shape, x.dtype)
-    kernels().link(LINK_BY_NAME["softmax"].code, rows_of(x), y.reshape(1, -1) if y.ndim == 1 else y)
+    result = _apart(y, x)
+    kernels().link(LINK_BY_NAME["softmax"].code, rows_of(x), rows_of(result))
+    if result is not y:
+        y[...] = result
     return y
+
+
+def _apart(y: Array, x: Array) -> Array:
+    """Return y where a kernel may write it: where it is x itself or lies apart from it; else a new array."""
+    same = y.ctypes.data == x.ctypes.data and y.strides == x.strides
+    return y if same else apart(y, x)
 
 
 def _activation(name: str) -> ActivationFunction:
@@ -93,7 +102,7 @@ def _activation(name: str) -> ActivationFunction:
         x = floating(x, "x")
         y = as_output(out, x.shape, x.dtype)
         rows = rows_of(x)
-        result = y if y.ndim == 2 else np.empty_like(rows)
+        result = _apart(y, x) if y.ndim == 2 else np.empty_like(rows)
         kernels().activation(record.code, rows, result)
         if result is not y:
             y[...] = result.reshape(y.shape)
