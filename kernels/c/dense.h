@@ -94,7 +94,7 @@ static void FN(map_grad_row)(FN(map_grad) *f, i64 n, const real *yz, i64 yz_step
     }
 }
 
-/* Y = f(X): one long row where both are contiguous, columns for rows where those are the contiguous or the longer ones */
+/* Y = f(X): one long row where both are contiguous, column by column where those are */
 static void FN(map_matrix)(FN(map) *f, i64 m, i64 n, const real *x, i64 x_row, i64 x_col, real *y, i64 y_row, i64 y_col)
 {
     if (x_col == 1 && y_col == 1 && x_row == n && y_row == n) {
@@ -108,7 +108,8 @@ static void FN(map_matrix)(FN(map) *f, i64 m, i64 n, const real *x, i64 x_row, i
     }
 }
 
-static void FN(fnn_activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col)
+static void FN(fnn_activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
+                               i64 y_col)
 {
     FN(map_matrix)(FN(activations)[act], m, n, x, x_row, x_col, y, y_row, y_col);
 }
@@ -243,7 +244,8 @@ FNN_UPDATES(ROW)
 static FN(step) *const FN(steps)[] = {FNN_UPDATES(ROW)};
 #undef ROW
 
-static void FN(fnn_update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s, void *v)
+static void FN(fnn_update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s,
+                           void *v)
 {
     const real k[4] = {(real)scalars[0], (real)scalars[1], (real)scalars[2], (real)scalars[3]};
     FN(steps)[rule](n, k, (real)decay, w, g, s, v);

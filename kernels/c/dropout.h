@@ -1,6 +1,8 @@
-/* dropout.h: Philox4x32-10 (Salmon et al. 2011), as in dropout.py: word unit % 4 of the counter (unit // 4, row, layer, t),
- * each modulo 2^32, under a 64-bit key, drops the unit where it is below rate * 2^32.  A mask depends on where it is used
- * and on nothing else.  The generator is plain C; the loop that multiplies is a template over the dtype of simd.h.
+/* dropout.h: Philox4x32-10 (Salmon et al. 2011), as in dropout.py.
+ *
+ * Word unit % 4 of the counter (unit // 4, row, layer, t), each modulo 2^32, under a 64-bit key, drops the unit where
+ * it is below rate * 2^32: a mask depends on where it is used and on nothing else.  The generator is plain C; the loop
+ * that multiplies is a template over the dtype of simd.h.
  */
 #ifndef FASTNN_DROPOUT_H
 #define FASTNN_DROPOUT_H

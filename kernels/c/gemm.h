@@ -2,15 +2,15 @@
  *
  * Who calls whom:
  *
- *     fnn_gemm      brings C to contiguous rows: a column-major C is solved transposed, any other through a small buffer
+ *     fnn_gemm      brings C to contiguous rows: a column-major C is solved transposed, others go through a buffer
  *      panel_loop   cuts B into panels of k and n that fit the cache, packs a panel where it is worth it, then
  *       row_blocks  goes down the rows of A, a few at a time, along the columns of the panel, tile by tile
  *        tile.h     and, behind the last panel of k, applies bias, Z and the activation while the rows are in L1
  *
  * Design notes.
- *   a. Rows of A are split evenly (33 rows are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1), each count has its own tile.
- *   b. B is read in place where its rows are contiguous and a panel of it fits half of L2, or where A is so short that a
- *      copy would not pay; else packed to strips as wide as a tile, zero strides, transposes and all.
+ *   a. Rows of A are split evenly (33 are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1); each count has its own tile.
+ *   b. B is read in place where its rows are contiguous and a panel of it fits half of L2, or where A is so short that
+ *      a copy would not pay; else packed to strips as wide as a tile, zero strides, transposes and all.
  *   c. A is read in place too, unless its steps of k are far apart: one number per row and step is all a tile wants.
  *   d. The order of additions depends on the shape and the strides alone.
  * Template over the dtype of simd.h.
@@ -127,7 +127,7 @@ static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, 
 
 /* ---- the loops */
 
-/* One block of rows along the panel.  A tile is two registers wide, four where rows are few and the panel is in place. */
+/* One block of rows along the panel.  A tile is two registers wide, four where rows are few and B is in place. */
 static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C)
 {
     FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
@@ -164,9 +164,9 @@ static void FN(finish_rows)(const FN(product) *g, const FN(panel) *panel, i64 i,
         FN(map_matrix)(g->activation, rows, panel->n, C, g->c_row, 1, C, g->c_row, 1);
 }
 
-/* Whether a block of rows of A is copied first, where the panel is wide enough to repay it: where neither stride is 1, and
- * for A^T of a wide matrix in blocks of 6 rows, which straddle cache lines (AVX2, 784 x 512 x 128: 102 against 90 GFLOP/s);
- * blocks of 8 do not, and copying cost 1 to 4 %. */
+/* Whether a block of rows of A is copied first, where the panel is wide enough to repay it: where neither stride is 1,
+ * and for A^T of a wide matrix in blocks of 6 rows, which straddle cache lines (AVX2, 784 x 512 x 128: 102 GFLOP/s
+ * against 90); blocks of 8 do not, and copying cost 1 to 4 %. */
 FNN_INLINE int FN(pack_A)(const FN(product) *g, const FN(panel) *panel)
 {
     return g->a_col != 1 && g->packed_A && panel->n >= 8 * FN(NR)

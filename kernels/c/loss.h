@@ -1,7 +1,8 @@
 /* loss.h: links and losses on a tile, with the row-coupled pair, softmax and categorical cross-entropy.
  *
- * A loss runs over blocks of at most FNN_BLOCK elements: first the formula, a vectorised loop that leaves the losses in a
- * buffer on the stack and the gradient in dR, then the weighting and the sum in double.  Template over simd.h's dtype.
+ * A loss runs over blocks of at most FNN_BLOCK elements: first the formula, a vectorised loop that leaves the losses in
+ * a buffer on the stack and the gradient in dR, then the weighting and the sum in double.  Template over the
+ * dtype of simd.h.
  */
 
 /* ---- formulas on a block */

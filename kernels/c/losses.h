@@ -1,8 +1,8 @@
 /* losses.h: one macro row per loss and per link, and their formulas, as in losses.py; a test holds the two equal.
  *
- * A loss reads the raw prediction r, the target t and a parameter p, element by element (ELEMENTS); the one that couples
- * the elements of a row (ROWS) has its formula in loss.h, where the row is.  A link likewise: link_<name>(r) is the
- * output y, link_<name>_df(y) its slope.  Template over the dtype of simd.h.
+ * A loss reads the raw prediction r, the target t and a parameter p, element by element (ELEMENTS); the one that
+ * couples the elements of a row (ROWS) has its formula in loss.h, where the row is.  A link likewise: link_<name>(r) is
+ * the output y, link_<name>_df(y) its slope.  Template over the dtype of simd.h.
  */
 #ifndef FASTNN_LOSSES_H
 #define FASTNN_LOSSES_H

@@ -64,13 +64,15 @@ static int has(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
 static int level(void)
 {
-    enum { SSE3 = 1, SSSE3 = 1 << 9, FMA = 1 << 12, SSE41 = 1 << 19, SSE42 = 1 << 20, MOVBE = 1 << 22, POPCNT = 1 << 23 };
-    enum { OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };                            /* leaf 1, ecx */
-    enum { BMI1 = 1 << 3, AVX2 = 1 << 5, BMI2 = 1 << 8, AVX512F = 1 << 16, AVX512DQ = 1 << 17 }; /* leaf 7, ebx */
+    /* leaf 1, ecx */
+    enum { SSE3 = 1, SSSE3 = 1 << 9, FMA = 1 << 12, SSE41 = 1 << 19, SSE42 = 1 << 20, MOVBE = 1 << 22 };
+    enum { POPCNT = 1 << 23, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };
+    /* leaf 7, ebx */
+    enum { BMI1 = 1 << 3, AVX2 = 1 << 5, BMI2 = 1 << 8, AVX512F = 1 << 16, AVX512DQ = 1 << 17 };
     enum { AVX512CD = 1 << 28, AVX512BW = 1 << 30 };
     const unsigned AVX512VL = 1u << 31;
-    enum { LZCNT = 1 << 5 };                         /* leaf 0x80000001, ecx */
-    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };     /* XCR0 */
+    enum { LZCNT = 1 << 5 };                     /* leaf 0x80000001, ecx */
+    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 }; /* XCR0 */
     const unsigned one = cpuid(1).c, seven = cpuid(7).b;
     if (!has(one, SSE3 | SSSE3 | SSE41 | SSE42 | POPCNT))
         return 1;

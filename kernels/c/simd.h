@@ -48,18 +48,14 @@
 #define FNN_UNROLL
 #endif
 
-#if defined(__AVX512F__) && defined(__AVX512VL__)
-#define FNN_VECTOR_BYTES 64
-#elif defined(__AVX2__) && defined(__FMA__) && defined(__GNUC__)
-#define FNN_VECTOR_BYTES 32
-#elif defined(__GNUC__)
-#define FNN_VECTOR_BYTES 16
-#else
-#define FNN_VECTOR_BYTES 0 /* no vector extensions: one number at a time */
-#endif
-#if FNN_VECTOR_BYTES == 64 && !defined(__GNUC__)
-#undef FNN_VECTOR_BYTES
+#if !defined(__GNUC__) || defined(FNN_SCALAR) /* FNN_SCALAR: what MSVC gets, for the tests */
 #define FNN_VECTOR_BYTES 0
+#elif defined(__AVX512F__) && defined(__AVX512VL__)
+#define FNN_VECTOR_BYTES 64
+#elif defined(__AVX2__) && defined(__FMA__)
+#define FNN_VECTOR_BYTES 32
+#else
+#define FNN_VECTOR_BYTES 16 /* SSE, NEON, or what the compiler makes of it */
 #endif
 
 #if FNN_VECTOR_BYTES >= 32
@@ -238,7 +234,7 @@ FNN_INLINE real FN(square_root)(real x)
 FNN_INLINE real FN(square_root)(real x) { return FNN_BITS == 32 ? (real)sqrtf((float)x) : (real)sqrt(x); }
 #endif
 
-/* The sum of the lanes, halves first: (v0 + v4) + (v2 + v6) ...; the lengths are constants, so nothing is left of loops */
+/* The sum of the lanes, halves first: (v0 + v4) + (v2 + v6) ...; lengths are constants, no loop is left. */
 #define FNN_FOLD(x, lanes, half) \
     if (lanes > half) \
         for (int i = 0; i < half; i++) \
@@ -265,6 +261,28 @@ FNN_INLINE double FN(sum_wide)(wide v)
     return x[0];
 }
 #undef FNN_FOLD
+
+/* The larger of two in each lane; with a NaN, either. */
+FNN_INLINE vec FN(larger)(vec a, vec b)
+{
+#if FNN_VECTOR_BYTES == 64 && FNN_BITS == 32
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif FNN_VECTOR_BYTES == 64
+    return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif FNN_VECTOR_BYTES == 32 && FNN_BITS == 32
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif FNN_VECTOR_BYTES == 32
+    return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#else
+    real x[4], y[4];
+    memcpy(x, &a, sizeof a);
+    memcpy(y, &b, sizeof b);
+    for (int i = 0; i < VL; i++)
+        x[i] = x[i] > y[i] ? x[i] : y[i];
+    memcpy(&a, x, sizeof a);
+    return a;
+#endif
+}
 
 /* sum_i x_i in double, in 4 WL lanes */
 FNN_FUNCTION double FN(sum)(i64 n, const real *x)

@@ -1,8 +1,8 @@
 /* updates.h: one macro row per update rule and its formulas, as in updates.py; a test holds the two equal.
  *
  * prepare_<name> turns a row of hyper and the step t = 1, 2, ... into the scalars (a, b, c, e), once per step;
- * rule_<name> maps a parameter w, its gradient g and its slots (s, v) to new ones.  To add a rule: a row, a rule and, if
- * it needs one, a prepare.  The first part is plain C, the second a template over the dtype of simd.h.
+ * rule_<name> maps a parameter w, its gradient g and its slots (s, v) to new ones.  To add a rule: a row, a rule and,
+ * if it needs one, a prepare.  The first part is plain C, the second a template over the dtype of simd.h.
  */
 #ifndef FASTNN_UPDATES_H
 #define FASTNN_UPDATES_H
