@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from .arrays import Array
 from .checks import choice, real, whole
 from .optimizers import OptimizerState
 
-__all__ = ["Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit"]
+__all__ = ["Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit", "as_callbacks"]
 
 
 @dataclass
@@ -246,3 +246,17 @@ class Checkpoints:
         if state.epoch % self.every == 0:
             self.epochs.append(state.epoch)
             self.thetas.append(state.network.theta.copy())
+
+
+def as_callbacks(given: Any) -> list[Callback]:
+    """Return the callbacks as a list; one alone needs no list around it.  Raises TypeError for what is none."""
+    callbacks = [given] if callable(given) else given
+    if isinstance(callbacks, (str, bytes, Mapping)) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a sequence of callables that take a FitState, got {given!r}.")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, type):
+            raise TypeError(f"callbacks must be instances: write {callback.__name__}(...), not {callback.__name__}.")
+        if not callable(callback):
+            raise TypeError(f"callbacks must be callables that take a FitState, got {callback!r}.")
+    return callbacks

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from . import backends, engine, io
-from .arrays import Array, aligned, apart, as_input, as_output, matrix, numeric, vector
-from .callbacks import Callback, History
+from .arrays import Array, apart, as_input, as_output, numeric, vector
+from .callbacks import Callback, History, as_callbacks
 from .checks import whole
-from .model import Model
+from .gradients import Differentiable
 from .optimizers import Optimizer, OptimizerState, as_optimizer
 from .predictor import Predictor
 from .trainer import Trainer
@@ -20,7 +20,7 @@ from .trainer import Trainer
 __all__ = ["Network", "load"]
 
 
-class Network(Model):
+class Network(Differentiable):
     """A dense neural network.
 
         A0 = X * input_scale,  Z_l = A_(l-1) W_l + b_l,  A_l = f_l(Z_l),  output = A_L
@@ -244,7 +244,7 @@ class Network(Model):
         batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
         num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
         const = self.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
-        callbacks = _callbacks(callbacks)
+        callbacks = as_callbacks(callbacks)
         kernels = backends.kernels(backend)
         rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
         state = self._optimizer_for(optimizer, bool(resume))
@@ -392,103 +392,6 @@ class Network(Model):
         """Return a frozen, thread-safe snapshot of this network as a function: see `Predictor`."""
         return Predictor(self, backend=backend, num_threads=num_threads)
 
-    # ---- gradients
-
-    def loss_grad(
-        self, X: Any, y: Any, *, theta: Any = None, sample_weight: Any = None, l2: float | Sequence[float] = 0.0
-    ) -> tuple[float, Array]:
-        """Return the loss and its gradient, for SciPy's optimisers and for checking.
-
-        Parameters
-        ----------
-        X, y, sample_weight, l2
-            As in `fit`.
-        theta : array-like, shape (n_parameters,), optional
-            Where to differentiate; None: at the network's own parameters, which are not changed.
-
-        Returns
-        -------
-        loss : float
-            Weighted mean of the loss over all rows, plus the penalty: exactly what is differentiated.
-        gradient : ndarray, shape (n_parameters,)
-            Fresh, in the order of ``theta``, the network's dtype.
-
-        Examples
-        --------
-        >>> import fastnn
-        >>> net = fastnn.Network([1, 1], output="identity", init="zeros", dtype="float64")
-        >>> net.loss_grad([[2.0]], [3.0])  # (0 - 3)^2 / 2, d/dw = -3 * 2, d/db = -3
-        (4.5, array([-6., -3.]))
-        """
-        data = engine.encode(self, X, y, sample_weight)
-        at = self.theta if theta is None else vector(theta, "theta", self.n_parameters, self.dtype)
-        return engine.gradient(self, backends.kernels(), data, at, self.const(l2=l2), None)
-
-    def backward(self, X: Any, dY: Any) -> tuple[Array, Array]:
-        """Return the gradients of a loss of the caller's.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (m, n_in)
-        dY : array-like, shape (m, n_out)
-            d loss / d output, where output is what `predict` gives.
-
-        Returns
-        -------
-        gradient : ndarray, shape (n_parameters,)
-            d loss / d theta.
-        dX : ndarray, shape (m, n_in)
-            d loss / d X.
-
-        Examples
-        --------
-        >>> import numpy as np, fastnn
-        >>> net = fastnn.Network.from_weights([[[2.0], [5.0]]], None, output="identity")
-        >>> net.backward([[3.0, 4.0]], [[1.0]])
-        (array([3., 4.]), array([[2., 5.]]))
-        """
-        rows = as_input(X, self.sizes[0], self.dtype)
-        dY = matrix(dY, "dY", (rows.rows, self.sizes[-1]), self.dtype)
-        grad = aligned(self.n_parameters, self.dtype)
-        dX = np.empty((rows.rows, self.sizes[0]), self.dtype)
-        engine.backward(self, backends.kernels(), rows, dY, grad, dX, None)
-        return grad, dX
-
-    def input_gradient(self, X: Any, output: int | None = None) -> Array:
-        """Return d output_j / d X for each row.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (m, n_in)
-        output : int or None
-            j; None: the sum of all outputs, which for one output is that output.
-
-        Returns
-        -------
-        ndarray, shape (m, n_in)
-
-        Raises
-        ------
-        ValueError
-            If there is no such output.
-        """
-        rows = as_input(X, self.sizes[0], self.dtype)
-        n_out = self.sizes[-1]
-        dY = np.ones((rows.rows, n_out), self.dtype)
-        if output is not None:
-            index = whole(output, "output")
-            if index >= n_out:
-                raise ValueError(f"output must be 0 ... {n_out - 1}, got {index}.")
-            dY[...] = np.arange(n_out) == index
-        dX = np.empty((rows.rows, self.sizes[0]), self.dtype)
-        engine.backward(self, backends.kernels(), rows, dY, np.empty(0, self.dtype), dX, None)
-        return dX
-
-    def jacobian(self, X: Any) -> Array:
-        """Return d output / d X for each row, shape (m, n_out, n_in)."""
-        columns = [self.input_gradient(X, j) for j in range(self.sizes[-1])]
-        return np.stack(columns, axis=1)
-
     # ---- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -511,20 +414,6 @@ class Network(Model):
             if self.bias:
                 tensors[f"b{layer}"] = b
         io.write(path, self.config(), tensors)
-
-
-def _callbacks(given: Any) -> list[Callback]:
-    """Return the callbacks as a list; one alone needs no list around it."""
-    callbacks = [given] if callable(given) else given
-    if isinstance(callbacks, (str, bytes, Mapping)) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a sequence of callables that take a FitState, got {given!r}.")
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if isinstance(callback, type):
-            raise TypeError(f"callbacks must be instances: write {callback.__name__}(...), not {callback.__name__}.")
-        if not callable(callback):
-            raise TypeError(f"callbacks must be callables that take a FitState, got {callback!r}.")
-    return callbacks
 
 
 def load(path: str | os.PathLike[str]) -> Network:
