@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 from fastnn.kernels import activations, losses, plan, updates
 
 BACKENDS = tuple(os.environ.get("FASTNN_TEST_BACKENDS", "numpy,numba,cython").split(","))  # the reference always loads
@@ -215,7 +214,7 @@ def make_net(sizes, act, loss, **options):
 
 # ---- data
 
-DENSE = ("float32", "float64", "uint8", "fortran", "reversed", "steps")
+DENSE = ("float32", "float64", "uint8", "fortran", "reversed", "steps", "broadcast")
 SPARSE = ("csr32", "csr64", "csr_uint8", "csr_empty")
 EMPTY = np.empty(0, np.int32)
 
@@ -270,6 +269,8 @@ def make_inputs(rng, dtype, kind, m, n):
         X = rng.standard_normal((m, n)).astype(kind if kind in ("float32", "float64") else dtype)
     if kind in LAYOUTS:
         X = Memory().laid_out(kind, X)
+    if kind == "broadcast":  # one row m times: its stride is 0
+        X = np.lib.stride_tricks.as_strided(X[:1], (m, n), (0, X.itemsize))
     return X, EMPTY, EMPTY, X.astype(dtype).astype(np.float64)
 
 

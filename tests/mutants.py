@@ -52,6 +52,7 @@ class Copy:
         package.mkdir(parents=True)
         (package / "__init__.py").touch()  # the kernels never import fastnn: an empty one will do
         os.symlink(self.kernels, package / "kernels", target_is_directory=True)
+        self.prepare_build()
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(package.parent),
@@ -59,6 +60,17 @@ class Copy:
             "NUMBA_CACHE_DIR": str(self.folder / "numba"),
             "CI": "1",  # Hypothesis without randomness
         }
+
+    def prepare_build(self):
+        """Put down what setup.py needs, itself made quick."""
+        shutil.copy(ROOT / "pyproject.toml", self.folder)
+        for name in ("README.md", "LICENSE"):
+            (self.folder / name).touch()
+        (self.folder / "fastnn").mkdir()
+        text = (ROOT / "setup.py").read_text(encoding="utf-8")
+        for old, new in QUICK_BUILD:
+            text = replaced(text, old, new, "setup.py")
+        (self.folder / "setup.py").write_text(text, encoding="utf-8")
 
     def run_tests(self, backend):
         """Return None if the tests pass, else what failed first."""
@@ -93,16 +105,6 @@ class Copy:
 
     def build(self):
         """Compile the extension for one CPU target; return an error message or None."""
-        for name in ("setup.py", "pyproject.toml"):
-            shutil.copy(ROOT / name, self.folder)
-        for name in ("README.md", "LICENSE"):
-            (self.folder / name).touch()
-        setup = self.folder / "setup.py"
-        text = setup.read_text(encoding="utf-8")
-        for old, new in QUICK_BUILD:
-            text = replaced(text, old, new, "setup.py")
-        setup.write_text(text, encoding="utf-8")
-        (self.folder / "fastnn").mkdir(exist_ok=True)
         done = subprocess.run(
             [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
             cwd=self.folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False,
