@@ -49,8 +49,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
         module.add(commands)
     found, unknown = parser.parse_known_args(words)
     if found.command is None:
+        if unknown:
+            parser.error(f"unknown option {unknown[0]}")
         parser.print_help()
-        raise SystemExit(0 if not unknown else parser.error(f"unknown option {unknown[0]}"))
+        raise SystemExit(0)
     if unknown:
         chosen = commands.choices[found.command]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], chosen._option_string_actions, n=1)

@@ -133,11 +133,12 @@ def _column(text: str) -> int | str:
 def _read_numpy(path: str) -> dict[str, Array]:
     """Return the arrays of an .npz file by name in lower case, or of an .npy file as "x"; nothing is unpickled."""
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return {"x": stored}
-        with stored:
-            return {name.lower(): stored[name] for name in stored.files}
+        with open(path, "rb") as file:  # NumPy leaves a damaged file open that it opened itself
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                return {"x": stored}
+            with stored:
+                return {name.lower(): stored[name] for name in stored.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a file of plain NumPy arrays: {error}") from error
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..callbacks import Callback, EarlyStopping, History, TimeLimit
+from ..checks import whole
 from ..model import OUTPUT_LOSSES
 from ..network import Network
 from . import options
@@ -120,6 +121,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = _fit_settings(arguments)
     loaded = load_training(arguments)
     plan = _plan(arguments, loaded)
+    plan.network.const(l2=arguments.l2, dropout=arguments.dropout, clip_norm=arguments.clip_norm)  # refuses bad ones
+    if arguments.class_weight and plan.network.output not in ("softmax", "sigmoid"):
+        raise UsageError(f"--class-weight is for class labels; the output {plan.network.output!r} has none.")
     say = Silence() if arguments.quiet else Report(plan, arguments)
     say.announce(settings["optimizer"].describe().partition(":  ")[0])
     interrupted = False
@@ -153,14 +157,15 @@ def _fit_settings(arguments: argparse.Namespace) -> dict[str, Any]:
             batch_size = int(arguments.batch_size)
         except ValueError:
             raise UsageError(f"--batch-size must be a whole number or full, got {arguments.batch_size!r}.") from None
+        whole(batch_size, "batch_size", 1)
     return {
         "optimizer": options.optimizer(arguments),
-        "epochs": arguments.epochs,
+        "epochs": whole(arguments.epochs, "epochs"),
         "batch_size": batch_size,
         "l2": arguments.l2,
         "dropout": arguments.dropout,
         "clip_norm": arguments.clip_norm,
-        "num_threads": arguments.threads,
+        "num_threads": None if arguments.threads is None else whole(arguments.threads, "num_threads", 1),
         "callbacks": callbacks,
     }
 
