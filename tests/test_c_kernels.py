@@ -283,7 +283,9 @@ def test_gemm_layouts(table, rng, real, a, b):
 
 @pytest.mark.parametrize("layouts", [("C", "C", "C"), ("F", "C", "C"), ("C", "F", "C"), ("F", "F", "F")])
 @pytest.mark.parametrize(
-    "shape", [(5, 1500, 700), (64, 784, 16), (784, 16, 64), (40, 16, 1500), (130, 600, 700), (300, 1100, 90)]
+    "shape",
+    [(1, 1500, 701), (2, 600, 900), (5, 1500, 700), (64, 784, 16), (784, 16, 64), (40, 16, 1500), (130, 600, 700),
+     (300, 1100, 90)],
 )
 def test_gemm_beyond_the_blocks(table, rng, real, shape, layouts):
     check_gemm(table, rng, real, *shape, layouts)
