@@ -308,7 +308,7 @@ cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:
 
 
 cdef void set_block(Job *j, const i64 *rows, i64 start, i64 m) noexcept nogil:
-    """Make the block's rows those from `start` on of a batch of m rows: of `rows`, or of X itself where that is NULL."""
+    """Make the block those from `start` on of m rows: of `rows`, or of X itself where that is NULL."""
     j.rows, j.first = NULL, start
     if rows != NULL:
         j.rows, j.first = rows + start, 0
