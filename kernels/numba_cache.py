@@ -20,8 +20,12 @@ from pathlib import Path
 
 import numpy as np
 from numba import config, njit, types
+from numba.core.ccallback import CFunc
 
 from .numpy_kernels import quiet
+
+REAL = {"f": types.float32, "d": types.float64}
+COMPILED = {}  # the loops, by name and dtype, kept alive for their addresses
 
 
 def read(dtype, n_dimensions, layout="C", aligned=True):
@@ -36,6 +40,7 @@ def types_of(real):
     return {
         "plan": read(int64, 2),
         "const": read(float64, 2),
+        "loops": read(int64, 1),
         "X32": read(types.float32, 2, **anything),
         "X64": read(float64, 2, **anything),
         "X8": read(types.uint8, 2, **anything),
@@ -126,8 +131,12 @@ def cache_class():
     class Implementation(CompileResultCacheImpl):
         _locator_classes = [Locator]
 
-    class ProgramCache(FunctionCache):
+    class PackageCache(FunctionCache):
         _impl_class = Implementation
+
+        def _index_key(self, sig, codegen):
+            """Leave out the closure, which has jitted functions in it and differs from process to process."""
+            return sig, codegen.magic_tuple()
 
         def load_overload(self, sig, target_context):
             """Return what is stored, or None for whatever cannot be read: it is then compiled again."""
@@ -143,7 +152,27 @@ def cache_class():
             except OSError:
                 pass
 
-    return ProgramCache
+    return PackageCache
+
+
+Cache = None if config.DISABLE_JIT else cache_class()
+
+
+def compile_loop(loop, char):
+    """Compile one of numba_formulas.LOOPS for a dtype, or load it; return its address, good for the process's life."""
+    real = REAL[char]
+    number = {"p": types.float64, "norm": types.float64, "t": types.float64, "hyper": types.CPointer(types.float64)}
+    number |= dict.fromkeys(("m", "n", "weighted", "wanted"), types.int64)
+    parameters = inspect.signature(loop.function).parameters
+    arguments = tuple(number.get(name, types.CPointer(real)) for name in parameters)
+    loop.function.__name__ = loop.function.__qualname__ = loop.name
+    options = {"error_model": "numpy", "fastmath": loop.fastmath}
+    compiled = CFunc(loop.function, (arguments, types.float64), {}, options)
+    if Cache is not None:
+        compiled._cache = Cache(loop.function)
+    compiled.compile()
+    COMPILED[loop.name, char] = compiled
+    return compiled.address
 
 
 class Program(dict):
@@ -151,8 +180,6 @@ class Program(dict):
 
     Under NUMBA_DISABLE_JIT the function itself.
     """
-
-    Cache = None if config.DISABLE_JIT else cache_class()
 
     def __init__(self, function, **options):
         super().__init__()
@@ -163,10 +190,10 @@ class Program(dict):
         if config.DISABLE_JIT:
             compiled = quiet(self.function)
         else:
-            by_name = types_of({"f": types.float32, "d": types.float64}[char])
+            by_name = types_of(REAL[char])
             compiled = njit(**self.options)(self.function)
-            if self.Cache is not None:
-                compiled._cache = self.Cache(self.function)
+            if Cache is not None:
+                compiled._cache = Cache(self.function)
             compiled.compile(tuple(by_name[name] for name in inspect.signature(self.function).parameters))
             compiled.disable_compile()  # arguments are converted to the signature instead
         self[char] = compiled

@@ -1,43 +1,48 @@
-"""The formulas of level 0, compiled: the Numba backend's loops around activations, losses, update rules and dropout.
+"""The formulas of level 0, compiled: one small function per formula with a loop around it.
 
-The text of a formula is never repeated here.  The tables ``ACTIVATIONS``, ``LOSSES`` and ``UPDATES`` are read, every
-function in them is jitted as it stands, and one function per table is generated around them: a chain of ``if code ==
-...`` with one loop in each branch, so that a code is looked at once per call and never inside a loop.  A new row in a
-table is therefore a new branch here, without a change to this file.
+The text of a formula is never repeated here.  The tables ``ACTIVATIONS``, ``LOSSES``, ``LINKS`` and ``UPDATES`` say
+which loops there are, and each loop jits the formula's own function.  A loop is compiled when a network first needs it;
+programs find its address in a table by kind and code, once per layer and piece of a batch, and call it: ``run``.  A new
+row in a table is therefore a new loop, without a change to this file.
 
 Decisions, with what was tried:
 
-a. Generated text, not a tuple of functions: ``literal_unroll`` over jitted functions turns them into function pointers,
-   which cannot be inlined, and took 1.7 s to compile where the chain takes 0.9 s; closures around jitted functions take
-   longer still (each function costs about 60 ms), and no function with such a closure is found again in the cache.
+a. A table of addresses, as the compiled backend has one, and not a function with a branch per code: Numba optimises
+   what a function calls once more in each caller, so every program carried every formula, and train alone took 19 s to
+   compile.  Tuples of functions (``literal_unroll``) and closures around jitted functions compile longer still.
 b. ``FollowArguments`` gives a bare number in a formula the precision of its arguments, as NumPy does.  Numba would
    compute ``1 / (1 + exp(-z))`` in float64 from the first literal on: sigmoid 0.62 instead of 0.35 ns per element,
    Adam 0.97 instead of 0.39.
-c. fastmath is "contract" (a * b + c in one rounding) for formulas.  Only sums that this file accumulates itself may be
+c. fastmath is "contract" (a * b + c in one rounding) for formulas.  Only sums that a loop accumulates itself may be
    reassociated: within a formula that would undo the argument reduction of the polynomials.  Never nnan or ninf.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.core import ir
+from llvmlite import ir as llvm
+from numba import carray, config, njit, types
+from numba.core import cgutils, ir
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
-from . import activations, elementary, losses
+from . import activations, elementary
 from .activations import ACTIVATIONS
-from .dropout import LOW, WORD, philox
-from .losses import CATEGORICAL, LOSSES
-from .updates import UPDATES
+from .losses import CATEGORICAL, LINKS, LOSSES
+from .numba_cache import compile_loop
+from .updates import N_HYPER, UPDATES
 
 PROGRAM = {"error_model": "numpy", "nogil": True, "fastmath": {"contract"}, "no_cfunc_wrapper": True}
 OPTIONS = {**PROGRAM, "no_cpython_wrapper": True}
-SUMS = {**OPTIONS, "fastmath": {"contract", "reassoc"}}
+LOOP, SUMS = {"contract"}, {"contract", "reassoc"}
+
+
+# ---- formulas
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
@@ -51,8 +56,7 @@ class FollowArguments(FunctionPass):
 
     def run_pass(self, state):
         """Replace int and float constants; say whether anything changed."""
-        precisions = {t for t in state.args if isinstance(t, types.Float)}
-        if precisions != {types.float32}:
+        if {t for t in state.args if isinstance(t, types.Float)} != {types.float32}:
             return False
         for block in state.func_ir.blocks.values():
             for assignment in block.find_insts(ir.Assign):
@@ -73,7 +77,8 @@ class FormulaCompiler(CompilerBase):
         return [passes]
 
 
-FORMULA = {**OPTIONS, "pipeline_class": FormulaCompiler}
+def jit_formula(function):
+    return njit(function, pipeline_class=FormulaCompiler, **OPTIONS)
 
 
 @overload(elementary.select)
@@ -97,163 +102,247 @@ for scalar in elementary.SCALARS:
     register_jitable(forceinline=True, **OPTIONS)(scalar)
 for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
     compile_twin(name)
-for formula in (activations.sigmoid, activations.sigmoid_df):  # called by name as well
-    register_jitable(**FORMULA)(formula)
+register_jitable(pipeline_class=FormulaCompiler, **OPTIONS)(activations.sigmoid)  # called by other formulas
 exp, log = elementary.exp, elementary.log
-philox_words = njit(philox, **OPTIONS)
 
 
-def chain(name, parameters, branches, options):
-    """Compile ``def name(code, parameters)`` with one branch per code.
+# ---- calls by address
 
-    Parameters
-    ----------
-    name, parameters : str
-        Of the function; the first argument is always ``code``.
-    branches : iterable of (int, str, dict)
-        The code, the lines of its branch, and the names that they use.  A name is made unique by the code in place of
-        ``#``.
-    options : dict
-        For njit.
 
-    Returns
-    -------
-    callable
+@intrinsic
+def call_address(typing_context, address, arguments):
+    """Call the C function at an address: arrays as pointers to their first element, numbers as int64 or float64."""
+
+    def generate(context, builder, signature, values):
+        passed = []
+        for kind, value in zip(signature.args[1], cgutils.unpack_tuple(builder, values[1]), strict=True):
+            if isinstance(kind, types.Array):
+                passed.append(context.make_array(kind)(context, builder, value).data)
+            else:
+                wide = types.float64 if isinstance(kind, types.Float) else types.int64
+                passed.append(context.cast(builder, value, kind, wide))
+        function = llvm.FunctionType(llvm.DoubleType(), [value.type for value in passed])
+        return builder.call(builder.inttoptr(values[0], function.as_pointer()), passed)
+
+    return types.float64(address, arguments), generate
+
+
+def run(address, arguments):
+    """Call a loop by its entry in the table of addresses."""
+    return LOOPS[address - 1].function(*arguments)  # without compilation an address is an index
+
+
+@overload(run)
+def run_compiled(address, arguments):
+    return lambda address, arguments: call_address(address, arguments)
+
+
+def array(pointer, shape):
+    """Return the array at a pointer; without compilation the array itself is passed."""
+    return pointer
+
+
+@overload(array)
+def array_at_pointer(pointer, shape):
+    return lambda pointer, shape: carray(pointer, shape)
+
+
+# ---- loops.  All arrays are flat; the names of the parameters fix their types, see numba_cache.compile_loop.
+
+
+def activate(f):
+    """Return the loop y = f(y)."""
+
+    def loop(y, n):
+        y = array(y, (n,))
+        for i in range(n):
+            y[i] = f(y[i])
+        return 0.0
+
+    return loop
+
+
+def activate_backward(df):
+    """Return the loop d = d f'(yz)."""
+
+    def loop(d, yz, n):
+        d, yz = array(d, (n,)), array(yz, (n,))
+        for i in range(n):
+            d[i] *= d.dtype.type(df(yz[i]))
+        return 0.0
+
+    return loop
+
+
+def elementwise_loss(f, df):
+    """Return the loop for a loss whose elements are independent.
+
+    It returns the loss of m rows of n, and writes the gradient to dR where that is ``wanted``.
     """
-    text, names = [f"def {name}(code, {parameters}):"], {"math": math, "np": np}
-    for code, lines, uses in branches:
-        text.append(f"    if code == {code}:")
-        text += [f"        {line.replace('#', str(code))}" for line in lines.strip("\n").split("\n")]
-        names.update({key.replace("#", str(code)): value for key, value in uses.items()})
-    names["__name__"] = __name__
-    exec("\n".join(text), names)  # only the text above and the tables of this package
-    return njit(names[name], **options)
+
+    def loop(p, R, T, weights, weighted, norm, dR, wanted, m, n):
+        R, T, weights, dR = array(R, (m * n,)), array(T, (m * n,)), array(weights, (m,)), array(dR, (m * n,))
+        p = R.dtype.type(p)
+        rows = m if weighted else 1  # without weights all of it is one long row
+        width = m * n // rows
+        total = 0.0
+        for i in range(rows):
+            w = weights[i] / norm if weighted else 1 / norm
+            factor = R.dtype.type(w)
+            part = 0.0
+            for j in range(i * width, (i + 1) * width):
+                r, t = R[j], T[j]
+                part += f(r, t, p)
+                if wanted:
+                    dR[j] = factor * df(r, t, p)
+            total += w * part
+        return total
+
+    return loop
 
 
-activate = chain(
-    "activate",
-    "y",
-    (
-        (a.code, "for i in range(y.size):\n    y[i] = f#(y[i])", {"f#": njit(a.f, **FORMULA)})
-        for a in ACTIVATIONS
-    ),
-    OPTIONS,
-)
-"""activate(act, y): y = f(y), y flat."""
+def softmax_loss(f):
+    """Return the loop for the categorical cross-entropy, whose p is the row's log-sum-exp."""
 
-activate_backward = chain(
-    "activate_backward",
-    "d, yz",
-    (
-        (a.code, "for i in range(d.size):\n    d[i] *= d.dtype.type(df#(yz[i]))", {"df#": njit(a.df, **FORMULA)})
-        for a in ACTIVATIONS
-    ),
-    OPTIONS,
-)
-"""activate_backward(act, d, yz): d = d f'(yz), both flat."""
+    def loop(p, R, T, weights, weighted, norm, dR, wanted, m, n):
+        R, T, weights, dR = array(R, (m * n,)), array(T, (m * n,)), array(weights, (m,)), array(dR, (m * n,))
+        total = 0.0
+        for i in range(m):
+            start, stop = i * n, (i + 1) * n
+            shift = R[start]
+            targets, powers = R.dtype.type(0), R.dtype.type(0)
+            for j in range(start, stop):
+                shift = R[j] if R[j] > shift else shift
+                targets += T[j]
+            for j in range(start, stop):
+                powers += exp(R[j] - shift)
+            log_sum = shift + log(powers)
+            w = weights[i] / norm if weighted else 1 / norm
+            factor = R.dtype.type(w)
+            part = 0.0
+            for j in range(start, stop):
+                r, t = R[j], T[j]
+                part += f(r, t, log_sum)
+                if wanted:
+                    dR[j] = factor * (exp(r - log_sum) * targets - t)
+            total += w * part
+        return total
 
-ELEMENTWISE = """
-total = 0.0
-for i in range(rows):
-    w = weights[i] / norm if weights.size else 1 / norm
-    factor = R.dtype.type(w)
-    part = 0.0
-    for j in range(i * width, (i + 1) * width):
-        r, t = R[j], T[j]
-        part += f#(r, t, p)
-        if dR.size:
-            dR[j] = factor * df#(r, t, p)
-    total += w * part
-return total
-"""
-elementwise_loss = chain(
-    "elementwise_loss",
-    "p, R, T, weights, norm, dR, rows, width",
-    (
-        (loss.code, ELEMENTWISE, {"f#": njit(loss.f, **FORMULA), "df#": njit(loss.df, **FORMULA)})
-        for loss in LOSSES
-        if loss.code != CATEGORICAL
-    ),
-    SUMS,
-)
-categorical_f = njit(losses.categorical_cross_entropy, **FORMULA)
-
-SLOTS = (
-    "theta[i], _, _ = f#(theta[i], grad[i], a, a, a, b, c, e)",
-    "theta[i], state[0, i], _ = f#(theta[i], grad[i], state[0, i], a, a, b, c, e)",
-    "theta[i], state[0, i], state[1, i] = f#(theta[i], grad[i], state[0, i], state[1, i], a, b, c, e)",
-)
-STEP = """
-q = prepare#(hyper, t)
-f = theta.dtype.type
-a, b, c, e = f(q[0]), f(q[1]), f(q[2]), f(q[3])
-for i in range(theta.size):
-    {}
-"""
-step = chain(
-    "step",
-    "hyper, t, theta, grad, state",
-    (
-        (
-            u.code,
-            STEP.format(SLOTS[u.slots]),
-            {"f#": njit(u.rule, **FORMULA), "prepare#": njit(u.prepare, **OPTIONS)},
-        )
-        for u in UPDATES
-    ),
-    OPTIONS,
-)
-"""step(rule, hyper, t, theta, grad, state): one step of a rule on every parameter; t counts from 1."""
+    return loop
 
 
-@njit(**SUMS)
-def softmax_loss(R, T, weights, norm, dR, m, n):
-    """Return the categorical cross-entropy of m rows of n, and write its gradient where dR is not empty."""
-    total = 0.0
+def step(rule, prepare, slots):
+    """Return the loop for one step of an update rule; t counts from 1."""
+
+    def loop_0(hyper, t, theta, grad, state, n):
+        theta, grad = array(theta, (n,)), array(grad, (n,))
+        real, q = theta.dtype.type, prepare(array(hyper, (N_HYPER,)), t)
+        a, b, c, e = real(q[0]), real(q[1]), real(q[2]), real(q[3])
+        for i in range(n):
+            theta[i], _, _ = rule(theta[i], grad[i], a, a, a, b, c, e)
+        return 0.0
+
+    def loop_1(hyper, t, theta, grad, state, n):
+        theta, grad, state = array(theta, (n,)), array(grad, (n,)), array(state, (1, n))
+        real, q = theta.dtype.type, prepare(array(hyper, (N_HYPER,)), t)
+        a, b, c, e = real(q[0]), real(q[1]), real(q[2]), real(q[3])
+        s = state[0]
+        for i in range(n):
+            theta[i], s[i], _ = rule(theta[i], grad[i], s[i], a, a, b, c, e)
+        return 0.0
+
+    def loop_2(hyper, t, theta, grad, state, n):
+        theta, grad, state = array(theta, (n,)), array(grad, (n,)), array(state, (2, n))
+        real, q = theta.dtype.type, prepare(array(hyper, (N_HYPER,)), t)
+        a, b, c, e = real(q[0]), real(q[1]), real(q[2]), real(q[3])
+        s, v = state[0], state[1]
+        for i in range(n):
+            theta[i], s[i], v[i] = rule(theta[i], grad[i], s[i], v[i], a, b, c, e)
+        return 0.0
+
+    return (loop_0, loop_1, loop_2)[slots]
+
+
+def link_identity(y, m, n):
+    return 0.0
+
+
+def link_softmax(y, m, n):
+    y = array(y, (m * n,))
     for i in range(m):
-        row = i * n
-        shift, targets = R[row], T[row]
-        for j in range(row + 1, row + n):
-            shift = R[j] if R[j] > shift else shift
-            targets += T[j]
-        powers = R.dtype.type(0)
-        for j in range(row, row + n):
-            powers += exp(R[j] - shift)
-        p = shift + log(powers)
-        w = weights[i] / norm if weights.size else 1 / norm
-        factor = R.dtype.type(w)
-        part = 0.0
-        for j in range(row, row + n):
-            r, t = R[j], T[j]
-            part += categorical_f(r, t, p)
-            if dR.size:
-                dR[j] = factor * (exp(r - p) * targets - t)
-        total += w * part
-    return total
+        start, stop = i * n, (i + 1) * n
+        shift, total = y[start], y.dtype.type(0)
+        for j in range(start, stop):
+            shift = y[j] if y[j] > shift else shift
+        for j in range(start, stop):
+            y[j] = exp(y[j] - shift)
+            total += y[j]
+        for j in range(start, stop):
+            y[j] /= total
+    return 0.0
 
 
-@njit(**OPTIONS)
-def loss_of(loss, p, R, T, weights, norm, dR, m, n):
-    """Return the loss of m rows of n, all arrays flat; write its gradient where dR is not empty."""
-    if loss == CATEGORICAL:
-        return softmax_loss(R, T, weights, norm, dR, m, n)
-    rows = m if weights.size else np.int64(1)  # without weights, all of it is one long row
-    return elementwise_loss(loss, R.dtype.type(p), R, T, weights, norm, dR, rows, m * n // rows)
+def link_elementwise(f):
+    def loop(y, m, n):
+        y = array(y, (m * n,))
+        for i in range(m * n):
+            y[i] = f(y[i])
+        return 0.0
+
+    return loop
 
 
-@njit(**OPTIONS)
-def drop(Y, n, rate, key, t, layer, order, start, kept, passed):
-    """Write dropout's factors of m rows of n to kept, and Y times them to passed; all flat."""
-    threshold, factor = np.uint64(rate * 4294967296.0), Y.dtype.type(1 / (1 - rate))
-    zero = Y.dtype.type(0)
-    k0, k1 = np.uint64(key) & LOW, np.uint64(key) >> WORD
-    c2, c3 = np.uint64(layer), np.uint64(t) & LOW
-    for i in range(Y.size // n):
-        row = order[start + i] if order.size else start + i
-        c1 = np.uint64(row) & LOW
-        for first in range(0, n, 4):
-            words = philox_words(np.uint64(first // 4), c1, c2, c3, k0, k1)
-            for u in range(min(4, n - first)):
-                kept[i * n + first + u] = zero if words[u] < threshold else factor
-    for i in range(Y.size):
-        passed[i] = Y[i] * kept[i]
+class Loop(NamedTuple):
+    """A loop before it is compiled: a name of its own, the function, and what it may do to floating-point sums."""
+
+    name: str
+    function: Callable[..., float]
+    fastmath: set[str]
+
+
+def all_loops():
+    """Return the loops in the order of their kinds below, each kind in the order of its codes."""
+    loops = [Loop(f"activate_{a.name}", activate(jit_formula(a.f)), LOOP) for a in ACTIVATIONS]
+    loops += [Loop(f"backward_{a.name}", activate_backward(jit_formula(a.df)), LOOP) for a in ACTIVATIONS]
+    for loss in LOSSES:
+        f, df = jit_formula(loss.f), jit_formula(loss.df)
+        loop = softmax_loss(f) if loss.code == CATEGORICAL else elementwise_loss(f, df)
+        loops.append(Loop(f"loss_{loss.name}", loop, SUMS))
+    of_link = {
+        "identity": link_identity,
+        "softmax": link_softmax,
+        "sigmoid": link_elementwise(jit_formula(activations.sigmoid)),
+        "exp": link_elementwise(exp),
+    }
+    loops += [Loop(f"link_{link.name}", of_link[link.name], LOOP) for link in LINKS]
+    for rule in UPDATES:
+        loop = step(jit_formula(rule.rule), njit(rule.prepare, **OPTIONS), rule.slots)
+        loops.append(Loop(f"step_{rule.name}", loop, LOOP))
+    return loops
+
+
+LOOPS = all_loops()
+ACTIVATE = 0  # where in the table of addresses each kind begins; the code is added
+BACKWARD = ACTIVATE + len(ACTIVATIONS)
+LOSS = BACKWARD + len(ACTIVATIONS)
+LINK = LOSS + len(LOSSES)
+STEP = LINK + len(LINKS)
+
+
+class Addresses(dict):
+    """The table of addresses for each dtype's char; 0 where a loop is not compiled yet."""
+
+    def __missing__(self, char):
+        table = self[char] = np.zeros(len(LOOPS), np.int64)
+        return table
+
+    def of(self, char, needed):
+        """Return the table with the needed entries filled in.  Two threads here at once do no harm."""
+        table = self[char]
+        for index in needed:
+            if not table[index]:
+                table[index] = index + 1 if config.DISABLE_JIT else compile_loop(LOOPS[index], char)
+        return table
+
+
+ADDRESSES = Addresses()

@@ -24,11 +24,26 @@ except ImportError as error:
 
 from . import numpy_kernels
 from . import plan as P
-from .activations import ACTIVATIONS, IDENTITY, INPUT, sigmoid, sigmoid_df
+from .activations import ACTIVATIONS, IDENTITY, INPUT, sigmoid_df
+from .dropout import LOW, WORD, philox
 from .losses import LINK_BY_NAME
 from .numba_cache import Program
-from .numba_formulas import OPTIONS, PROGRAM, SUMS, activate, activate_backward, drop, exp, loss_of, step
-from .updates import DECAY, LR
+from .numba_formulas import (
+    ACTIVATE,
+    ADDRESSES,
+    BACKWARD,
+    LINK,
+    LOSS,
+    OPTIONS,
+    PROGRAM,
+    STEP,
+    SUMS,
+    jit_formula,
+    run,
+)
+from .updates import DECAY, LR, N_HYPER
+
+SPARSE = 7  # where the programs' X says whether it is
 
 PIECE = 2048  # elements that one pass takes at a time, 8 KB in float32
 CACHED = 1 << 18  # elements of work that a tile may take: 1 MB in float32, about an L2 cache
@@ -38,8 +53,12 @@ FEWEST, MOST = 64, 1024  # rows of a tile otherwise
 LINK_SOFTMAX, LINK_SIGMOID, LINK_EXP = (LINK_BY_NAME[name].code for name in ("softmax", "sigmoid", "exp"))
 
 jit = njit(**OPTIONS)
-inlined = njit(inline="always", **OPTIONS)
+once = njit(inline="always", **OPTIONS)  # for what one place in a program calls: Numba optimises callees once more
 program = functools.partial(Program, **PROGRAM)
+
+
+sigmoid_slope = jit_formula(sigmoid_df)
+philox_words = jit(philox)
 
 
 # ---- layers
@@ -52,7 +71,7 @@ def fill(x, value):
 
 
 @jit
-def finish_forward(act, b, Y, Z, m, n):
+def finish_forward(loops, act, b, Y, Z, m, n):
     """Turn Y, m rows of n, into f(Y + b); where Z is not empty it takes Y + b."""
     rows = max(1, PIECE // n)
     for start in range(0, m, rows):
@@ -65,18 +84,19 @@ def finish_forward(act, b, Y, Z, m, n):
             for i in range(start * n, stop * n):
                 Z[i] = Y[i]
         if act != IDENTITY:
-            activate(act, Y[start * n : stop * n])
+            run(loops[ACTIVATE + act], (Y[start * n : stop * n], (stop - start) * n))
 
 
 @jit
-def finish_backward(act, YZ, dY, db, m, n):
+def finish_backward(loops, act, YZ, dY, db, m, n):
     """Turn dY into dZ, m rows of n, and write its column sums to db where that is not empty."""
     rows = max(1, PIECE // n)
     fill(db, 0)
     for start in range(0, m, rows):
         stop = min(m, start + rows)
         if act != IDENTITY:
-            activate_backward(act, dY[start * n : stop * n], YZ[start * n : stop * n])
+            piece = slice(start * n, stop * n)
+            run(loops[BACKWARD + act], (dY[piece], YZ[piece], (stop - start) * n))
         if db.size:
             for i in range(start, stop):
                 for j in range(n):
@@ -84,31 +104,12 @@ def finish_backward(act, YZ, dY, db, m, n):
 
 
 @jit
-def softmax_rows(R, m, n):
-    """Turn m rows of n into softmax(row), in place."""
-    for i in range(m):
-        shift = R[i * n]
-        for j in range(i * n, (i + 1) * n):
-            shift = R[j] if R[j] > shift else shift
-        total = R.dtype.type(0)
-        for j in range(i * n, (i + 1) * n):
-            R[j] = exp(R[j] - shift)
-            total += R[j]
-        for j in range(i * n, (i + 1) * n):
-            R[j] /= total
-
-
-@jit
-def link_forward(code, R, m, n):
-    """Turn m rows of n raw predictions into the output, in place."""
-    if code == LINK_SOFTMAX:
-        softmax_rows(R, m, n)
-    elif code == LINK_SIGMOID:
-        for i in range(m * n):
-            R[i] = sigmoid(R[i])
-    elif code == LINK_EXP:
-        for i in range(m * n):
-            R[i] = exp(R[i])
+def loss_of(loops, loss, parameter, R, T, weights, norm, dR, m, n):
+    """Return the loss of m rows of n; write its gradient where dR is not empty."""
+    return run(
+        loops[LOSS + loss],
+        (parameter, R, T, weights, weights.size > 0, norm, dR, dR.size > 0, m, n),
+    )
 
 
 @jit
@@ -123,19 +124,36 @@ def link_backward(code, Y, dY, m, n):
                 dY[j] = (dY[j] - mean) * Y[j]
     elif code == LINK_SIGMOID:
         for i in range(m * n):
-            dY[i] *= Y.dtype.type(sigmoid_df(Y[i]))
+            dY[i] *= sigmoid_slope(Y[i])
     elif code == LINK_EXP:
         for i in range(m * n):
             dY[i] *= Y[i]
-
-
-# ---- rows of X, targets, weights
 
 
 @jit
 def row_of(order, at):
     """Return the row of X at a place: order's entry, or the place itself where order is empty."""
     return order[at] if order.size else at
+
+
+@jit
+def drop(Y, n, rate, key, t, layer, order, start, kept, passed):
+    """Write dropout's factors of rows of n to kept, and Y times them to passed."""
+    threshold, factor = np.uint64(rate * 4294967296.0), Y.dtype.type(1 / (1 - rate))
+    zero = Y.dtype.type(0)
+    k0, k1 = np.uint64(key) & LOW, np.uint64(key) >> WORD
+    c2, c3 = np.uint64(layer), np.uint64(t) & LOW
+    for i in range(Y.size // n):
+        c1 = np.uint64(row_of(order, start + i)) & LOW
+        for first in range(0, n, 4):
+            words = philox_words(np.uint64(first // 4), c1, c2, c3, k0, k1)
+            for u in range(min(4, n - first)):
+                kept[i * n + first + u] = zero if words[u] < threshold else factor
+    for i in range(Y.size):
+        passed[i] = Y[i] * kept[i]
+
+
+# ---- rows of X, targets, weights
 
 
 @jit
@@ -161,11 +179,6 @@ def gather(X, order, start, scale, out, m, n):
         gather_dense(X64, order, start, scale, out, m, n)
     else:
         gather_dense(X8, order, start, scale, out, m, n)
-
-
-@jit
-def is_sparse(X):
-    return X[4].size + X[6].size > 0
 
 
 @jit
@@ -250,8 +263,8 @@ def tile_rows(plan):
 most_rows = jit(tile_rows)
 
 
-@inlined
-def forward(plan, const, theta, X, order, start, m, key, t, rows, reads, passes, kept):
+@once
+def forward(loops, plan, const, theta, X, order, start, m, key, t, rows, reads, passes, kept):
     """Compute m rows; return the last layer's output.
 
     ``rows`` takes the rows of dense X, ``reads`` what each layer's derivative reads, ``passes`` what the next layer
@@ -268,13 +281,13 @@ def forward(plan, const, theta, X, order, start, m, key, t, rows, reads, passes,
         Y, Z = reads[low:high], reads[:0]
         if plan[layer, P.READS_INPUT] and passes.size:
             Y, Z = passes[low:high], Y
-        if layer == 1 and is_sparse(X):
+        if layer == 1 and X[SPARSE]:
             csr_forward(X, order, start, scale, W, Y, m, n_out)
         else:
             if layer == 1:
                 gather(X, order, start, scale, rows, m, n_in)
             np.dot(A.reshape(m, n_in), W.reshape(n_in, n_out), Y.reshape(m, n_out))
-        finish_forward(act, b, Y, Z, m, n_out)
+        finish_forward(loops, act, b, Y, Z, m, n_out)
         if kept.size and const[layer, P.DROPOUT] > 0:
             A = passes[low:high]
             drop(Y, n_out, const[layer, P.DROPOUT], key, t, layer, order, start, kept[low:high], A)
@@ -283,8 +296,8 @@ def forward(plan, const, theta, X, order, start, m, key, t, rows, reads, passes,
     return A
 
 
-@inlined
-def backward_layers(plan, const, theta, X, order, start, m, rows, reads, passes, kept, d, spare, grad, to_X):
+@once
+def backward_layers(loops, plan, const, theta, X, order, start, m, rows, reads, passes, kept, d, spare, grad, to_X):
     """Carry d, the gradient of the last layer's output, back to grad where that is not empty.
 
     d and spare are overwritten; return the one that holds dX, before the input scale, where ``to_X``.
@@ -300,11 +313,11 @@ def backward_layers(plan, const, theta, X, order, start, m, rows, reads, passes,
             for i in range(m * n_out):
                 dY[i] *= factors[i]
         db = grad[b_at : b_at + n_out * plan[layer, P.BIAS]]
-        finish_backward(plan[layer, P.ACT], reads[low:high], dY, db, m, n_out)
+        finish_backward(loops, plan[layer, P.ACT], reads[low:high], dY, db, m, n_out)
         dZ = dY.reshape(m, n_out)
         if grad.size:
             dW = grad[w_at:b_at]
-            if layer == 1 and is_sparse(X):
+            if layer == 1 and X[SPARSE]:
                 csr_backward(X, order, start, scale, dY, dW, m, n_out)
             else:
                 A = rows
@@ -329,31 +342,36 @@ def dropping(plan, const):
     return False
 
 
-@inlined
+@once
 def tile_gradient(
-    plan, const, loss, theta, X, targets, labels, weights, order, start, m, norm, key, t, grad, work
+    loops, plan, const, loss, theta, X, targets, labels, weights, order, start, m, norm, key, t, grad, work
 ):  # fmt: skip
-    """Return the data loss of m rows and write its gradient to grad."""
-    n_in, n_out, units = plan[0, P.FEATURES], plan[0, P.OUTPUTS], plan[0, P.UNITS]
-    at = m * n_in * (not is_sparse(X))
+    """Return the data loss of m rows, and write its gradient to grad where that is not empty."""
+    n_out, units, widest = plan[0, P.OUTPUTS], plan[0, P.UNITS], plan[0, P.WIDEST]
+    at = m * plan[0, P.FEATURES] * (not X[SPARSE])
     rows = work[:at]
-    reads, passes, kept = work[at : at + m * units], work[at + m * units : at + 2 * m * units], work[:0]
-    at += 2 * m * units
-    if dropping(plan, const):
-        kept = work[at : at + m * units]
-        at += m * units
-    d = work[at : at + m * plan[0, P.WIDEST]]
-    at += m * plan[0, P.WIDEST]
-    spare = work[at : at + m * plan[0, P.WIDEST]]
-    at += m * plan[0, P.WIDEST]
+    reads = work[at : at + m * units]
+    at += m * units
     T = work[at : at + m * n_out]
     at += m * n_out
     w = work[at : at + m * (weights.size > 0)]
-    R = forward(plan, const, theta, X, order, start, m, key, t, rows, reads, passes, kept)
+    at += m
+    wanted = m * (grad.size > 0)
+    d = work[at : at + wanted * widest]
+    at += wanted * widest
+    spare = work[at : at + wanted * widest]
+    at += wanted * widest
+    passes = work[at : at + wanted * units]
+    at += wanted * units
+    kept = work[at : at + wanted * units * dropping(plan, const)]
+    R = forward(loops, plan, const, theta, X, order, start, m, key, t, rows, reads, passes, kept)
     gather_targets(targets, labels, order, start, T, m, n_out)
     gather_weights(weights, order, start, w)
-    value = loss_of(loss, const[0, P.LOSS_PARAMETER], R, T, w, norm, d[: m * n_out], m, n_out)
-    backward_layers(plan, const, theta, X, order, start, m, rows, reads, passes, kept, d, spare, grad, False)
+    value = loss_of(loops, loss, const[0, P.LOSS_PARAMETER], R, T, w, norm, d[: wanted * n_out], m, n_out)
+    if grad.size:
+        backward_layers(
+            loops, plan, const, theta, X, order, start, m, rows, reads, passes, kept, d, spare, grad, False
+        )
     return value
 
 
@@ -363,7 +381,7 @@ def add(part, total):
         total[i] += part[i]
 
 
-@njit(**SUMS)
+@njit(**{**OPTIONS, "fastmath": SUMS})
 def sum_of_squares(x):
     """Return the sum of squares in float64."""
     total = 0.0
@@ -388,9 +406,9 @@ def regularise(plan, const, theta, norm, grad):
     return penalty
 
 
-@inlined
+@once
 def batch_gradient(
-    plan, const, loss, theta, X, targets, labels, weights, order, start, stop, norm, key, t, grad, work, parts
+    loops, plan, const, loss, theta, X, targets, labels, weights, order, start, stop, norm, key, t, grad, work, parts
 ):  # fmt: skip
     """Write the gradient of rows start ... stop to grad, (data loss, penalty) to parts; return their sum."""
     most = most_rows(plan)
@@ -401,25 +419,26 @@ def batch_gradient(
     for first in range(start, stop, most):
         m = min(most, stop - first)
         data += tile_gradient(
-            plan, const, loss, theta, X, targets, labels, weights, order, first, m, norm, key, t,
+            loops, plan, const, loss, theta, X, targets, labels, weights, order, first, m, norm, key, t,
             grad if first == start else part, work,
         )  # fmt: skip
         if first > start:
             add(part, grad)
-    parts[0] = data
-    parts[1] = regularise(plan, const, theta, norm, grad)
+    parts[0], parts[1] = data, 0.0
+    if grad.size:
+        parts[1] = regularise(plan, const, theta, norm, grad)
     return parts[0] + parts[1]
 
 
 @jit
-def update_theta(plan, rule, hyper_row, t, theta, grad, state):
+def update_theta(loops, plan, rule, hyper_row, t, theta, grad, state):
     """Decay the weights, then one step of the rule; t steps were done before."""
     decay = theta.dtype.type(1 - hyper_row[LR] * hyper_row[DECAY])
     if decay != 1:
         for layer in range(1, plan[0, P.N_LAYERS] + 1):
             for i in range(plan[layer, P.W_AT], plan[layer, P.B_AT]):
                 theta[i] *= decay
-    step(rule, hyper_row, np.float64(t + 1), theta, grad, state)
+    run(loops[STEP + rule], (hyper_row, np.float64(t + 1), theta, grad, state, theta.size))
 
 
 # ---- programs.  The names of the parameters fix their types: see numba_cache.types_of.
@@ -427,60 +446,27 @@ def update_theta(plan, rule, hyper_row, t, theta, grad, state):
 
 @program
 def predict_program(
-    plan, const, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m, work, out
+    loops, plan, const, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m, work, out
 ):  # fmt: skip
-    X = X32, X64, X8, columns32, indptr32, columns64, indptr64
+    X = X32, X64, X8, columns32, indptr32, columns64, indptr64, indptr32.size + indptr64.size > 0
     n_in, n_out = plan[0, P.FEATURES], plan[0, P.OUTPUTS]
     none, every, most = work[:0], plan[0, :0], most_rows(plan)
     for start in range(0, m, most):
         tile = min(most, m - start)
-        at = tile * n_in * (not is_sparse(X))
+        at = tile * n_in * (not X[SPARSE])
         reads = work[at : at + tile * plan[0, P.UNITS]]
-        R = forward(plan, const, theta, X, every, start, tile, 0, 0, work[:at], reads, none, none)
-        link_forward(plan[0, P.LINK], R, tile, n_out)
+        R = forward(loops, plan, const, theta, X, every, start, tile, 0, 0, work[:at], reads, none, none)
+        run(loops[LINK + plan[0, P.LINK]], (R, tile, n_out))
         for i in range(tile):
             for j in range(n_out):
                 out[start + i, j] = R[i * n_out + j]
 
 
 @program
-def evaluate_program(
-    plan, const, loss, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m,
-    targets, labels, weights, norm, work,
-):  # fmt: skip
-    X = X32, X64, X8, columns32, indptr32, columns64, indptr64
-    n_in, n_out = plan[0, P.FEATURES], plan[0, P.OUTPUTS]
-    none, every, most = work[:0], plan[0, :0], most_rows(plan)
-    total = 0.0
-    for start in range(0, m, most):
-        tile = min(most, m - start)
-        at = tile * n_in * (not is_sparse(X))
-        stop = at + tile * plan[0, P.UNITS]
-        R = forward(plan, const, theta, X, every, start, tile, 0, 0, work[:at], work[at:stop], none, none)
-        T = work[stop : stop + tile * n_out]
-        w = work[stop + tile * n_out : stop + tile * n_out + tile * (weights.size > 0)]
-        gather_targets(targets, labels, every, start, T, tile, n_out)
-        gather_weights(weights, every, start, w)
-        total += loss_of(loss, const[0, P.LOSS_PARAMETER], R, T, w, norm, none, tile, n_out)
-    return total
-
-
-@program
-def gradient_program(
-    plan, const, loss, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m,
-    targets, labels, weights, norm, key, t, grad, work, parts,
-):  # fmt: skip
-    X = X32, X64, X8, columns32, indptr32, columns64, indptr64
-    return batch_gradient(
-        plan, const, loss, theta, X, targets, labels, weights, plan[0, :0], 0, m, norm, key, t, grad, work, parts
-    )
-
-
-@program
 def backward_program(
-    plan, const, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m, dY, grad, dX, work
+    loops, plan, const, theta, X32, X64, X8, columns32, indptr32, columns64, indptr64, m, dY, grad, dX, work
 ):  # fmt: skip
-    X = X32, X64, X8, columns32, indptr32, columns64, indptr64
+    X = X32, X64, X8, columns32, indptr32, columns64, indptr64, indptr32.size + indptr64.size > 0
     n_in, n_out, units, widest = plan[0, P.FEATURES], plan[0, P.OUTPUTS], plan[0, P.UNITS], plan[0, P.WIDEST]
     scale = theta.dtype.type(const[0, P.INPUT_SCALE])
     none, every, most = work[:0], plan[0, :0], most_rows(plan)
@@ -489,23 +475,23 @@ def backward_program(
         fill(grad, 0)
     for start in range(0, m, most):
         tile = min(most, m - start)
-        at = tile * n_in * (not is_sparse(X))
+        at = tile * n_in * (not X[SPARSE])
         rows, reads = work[:at], work[at : at + tile * units]
         at += tile * units
         passes = work[at : at + tile * units]
         at += tile * units
         d, spare = work[at : at + tile * widest], work[at + tile * widest : at + 2 * tile * widest]
-        R = forward(plan, const, theta, X, every, start, tile, 0, 0, rows, reads, passes, none)
+        R = forward(loops, plan, const, theta, X, every, start, tile, 0, 0, rows, reads, passes, none)
         Y = spare[: tile * n_out]
         for i in range(tile):
             for j in range(n_out):
                 Y[i * n_out + j] = R[i * n_out + j]
                 d[i * n_out + j] = dY[start + i, j]
-        link_forward(plan[0, P.LINK], Y, tile, n_out)
+        run(loops[LINK + plan[0, P.LINK]], (Y, tile, n_out))
         link_backward(plan[0, P.LINK], Y, d, tile, n_out)
         into = grad if start == 0 else part
         d = backward_layers(
-            plan, const, theta, X, every, start, tile, rows, reads, passes, none, d, spare, into, dX.size > 0
+            loops, plan, const, theta, X, every, start, tile, rows, reads, passes, none, d, spare, into, dX.size > 0
         )  # fmt: skip
         if start > 0 and grad.size:
             add(part, grad)
@@ -517,34 +503,42 @@ def backward_program(
 
 @program
 def train_program(
-    plan, const, loss, rule, hyper, t, theta, new_theta, grad, read_grad, state,
+    loops, plan, const, loss, rule, hyper, t, theta, new_theta, grad, read_grad, state,
     X32, X64, X8, columns32, indptr32, columns64, indptr64,
-    targets, labels, weights, order, starts, key, work, losses,
+    targets, labels, weights, order, starts, norm, key, work, losses,
 ):  # fmt: skip
-    X = X32, X64, X8, columns32, indptr32, columns64, indptr64
+    """Train; with rule < 0 compute gradients without a step; and with an empty grad too, losses only.
+
+    One program for the three, because each would take seconds to compile.  norm = 0: that of each batch.  theta and
+    new_theta, grad and read_grad are the same arrays; the second name says what may be done to them.
+    """
+    X = X32, X64, X8, columns32, indptr32, columns64, indptr64, indptr32.size + indptr64.size > 0
     limit = const[0, P.CLIP_NORM]
     for i in range(starts.size - 1):
         start, stop = starts[i], starts[i + 1]
-        norm = np.float64(stop - start)
-        if weights.size:
-            norm = 0.0
-            for at in range(start, stop):
-                norm += weights[order[at]]
+        divisor = norm
         if norm == 0:
-            norm = 1.0
+            divisor = np.float64(stop - start)
+            if weights.size:
+                divisor = 0.0
+                for at in range(start, stop):
+                    divisor += weights[order[at]]
+            if divisor == 0:
+                divisor = 1.0
         value = batch_gradient(
-            plan, const, loss, theta, X, targets, labels, weights, order, start, stop, norm, key, t + i, grad, work,
-            losses[i],
+            loops, plan, const, loss, theta, X, targets, labels, weights, order, start, stop, divisor, key, t + i,
+            grad, work, losses[i],
         )  # fmt: skip
-        if not np.isfinite(value):
-            return i
-        if limit > 0:
-            size = np.sqrt(sum_of_squares(read_grad))
-            if size > limit:
-                factor = grad.dtype.type(limit / size)
-                for j in range(grad.size):
-                    grad[j] *= factor
-        update_theta(plan, rule, hyper[i], t + i, new_theta, read_grad, state)
+        if rule >= 0:
+            if not np.isfinite(value):
+                return i
+            if limit > 0:
+                size = np.sqrt(sum_of_squares(read_grad))
+                if size > limit:
+                    factor = grad.dtype.type(limit / size)
+                    for j in range(grad.size):
+                        grad[j] *= factor
+            update_theta(loops, plan, rule, hyper[i], t + i, new_theta, read_grad, state)
     return starts.size - 1
 
 
@@ -559,47 +553,48 @@ def matmul_program(A, B, C):
 
 
 @program
-def activation_program(act, flat):
-    activate(act, flat)
+def activation_program(loops, act, flat):
+    run(loops[ACTIVATE + act], (flat, flat.size))
 
 
 @program
-def activation_grad_program(act, flat, YZ):
-    activate_backward(act, flat, YZ)
+def activation_grad_program(loops, act, flat, YZ):
+    run(loops[BACKWARD + act], (flat, YZ, flat.size))
 
 
 @program
-def link_program(code, flat, m, n):
-    link_forward(code, flat, m, n)
+def link_program(loops, code, flat, m, n):
+    run(loops[LINK + code], (flat, m, n))
 
 
 @program
-def dense_forward_program(A, B, b, act, C, Z):
+def dense_forward_program(loops, A, B, b, act, C, Z):
     m, n = C.shape
     np.dot(A, B, C)
-    finish_forward(act, b, C.reshape(m * n), Z.reshape(Z.size), m, n)
+    finish_forward(loops, act, b, C.reshape(m * n), Z.reshape(Z.size), m, n)
 
 
 @program
-def finish_backward_program(act, YZ, flat, db, m, n):
-    finish_backward(act, YZ, flat, db, m, n)
+def finish_backward_program(loops, act, YZ, flat, db, m, n):
+    finish_backward(loops, act, YZ, flat, db, m, n)
 
 
 @program
-def loss_program(loss, parameter, R, T, weights, norm, dR, m, n):
-    return loss_of(loss, parameter, R, T, weights, norm, dR, m, n)
+def loss_program(loops, loss, parameter, R, T, weights, norm, dR, m, n):
+    return loss_of(loops, loss, parameter, R, T, weights, norm, dR, m, n)
 
 
 @program
-def update_program(plan, rule, hyper_row, t, new_theta, read_grad, state):
-    update_theta(plan, rule, hyper_row, t, new_theta, read_grad, state)
+def update_program(loops, plan, rule, hyper_row, t, new_theta, read_grad, state):
+    update_theta(loops, plan, rule, hyper_row, t, new_theta, read_grad, state)
 
 
 # ---- the table's entries: choose the program, name the parts of X and T, make pieces contiguous
 
 NO_REAL = {char: np.empty((0, 0), char) for char in "fd"}
+NO_GRAD = {char: np.empty(0, char) for char in "fd"}
 NO_X8, NO_LABELS = np.empty((0, 0), np.uint8), np.empty((0, 0), np.int32)
-NO_32, NO_64 = np.empty(0, np.int32), np.empty(0, np.int64)
+NO_32, NO_64, NO_HYPER = np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, N_HYPER))
 
 
 def source(X, indices, indptr):
@@ -661,36 +656,39 @@ def matmul(A, B, C, accumulate, threads):
 
 
 def activation(act, x, y):
-    result = Flat(y, x)
-    activation_program[y.dtype.char](act, result.flat)
+    result, char = Flat(y, x), y.dtype.char
+    activation_program[char](ADDRESSES.of(char, (ACTIVATE + act,)), act, result.flat)
     result.done()
 
 
 def activation_grad(act, yz, dy, dx):
-    result = Flat(dx, dy)
-    activation_grad_program[dx.dtype.char](act, result.flat, flat(yz))
+    result, char = Flat(dx, dy), dx.dtype.char
+    activation_grad_program[char](ADDRESSES.of(char, (BACKWARD + act,)), act, result.flat, flat(yz))
     result.done()
 
 
 def link(code, R, Y):
-    result = Flat(Y, R)
-    link_program[Y.dtype.char](code, result.flat, *Y.shape)
+    result, char = Flat(Y, R), Y.dtype.char
+    link_program[char](ADDRESSES.of(char, (LINK + code,)), code, result.flat, *Y.shape)
     result.done()
 
 
 def dense_forward(X, W, b, act, Y, Z, threads):
-    result = Flat(Y)
+    result, char = Flat(Y), Y.dtype.char
     before = Flat(Z if ACTIVATIONS[act].reads == INPUT else Z[:0])
-    dense_forward_program[Y.dtype.char](
-        np.ascontiguousarray(X), np.ascontiguousarray(W), flat(b), act, result.matrix, before.matrix
-    )
+    dense_forward_program[char](
+        ADDRESSES.of(char, (ACTIVATE + act,)), np.ascontiguousarray(X), np.ascontiguousarray(W), flat(b), act,
+        result.matrix, before.matrix,
+    )  # fmt: skip
     result.done()
     before.done()
 
 
 def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
-    dZ, column_sums = Flat(dY, dY), Flat(db)
-    finish_backward_program[dY.dtype.char](act, flat(YZ), dZ.flat, column_sums.flat, *dY.shape)
+    dZ, column_sums, char = Flat(dY, dY), Flat(db), dY.dtype.char
+    finish_backward_program[char](
+        ADDRESSES.of(char, (BACKWARD + act,)), act, flat(YZ), dZ.flat, column_sums.flat, *dY.shape
+    )
     dZ.done()
     column_sums.done()
     if dW.size:
@@ -700,13 +698,16 @@ def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
 
 
 def loss_grad(loss, const, R, T, weights, norm, dR):
-    return loss_program[R.dtype.char](
-        loss, const[0, P.LOSS_PARAMETER], R.reshape(-1), T.reshape(-1), weights, norm, dR.reshape(-1), *R.shape
-    )
+    char = R.dtype.char
+    return loss_program[char](
+        ADDRESSES.of(char, (LOSS + loss,)), loss, const[0, P.LOSS_PARAMETER], R.reshape(-1), T.reshape(-1), weights,
+        norm, dR.reshape(-1), *R.shape,
+    )  # fmt: skip
 
 
 def update(plan, rule, hyper_row, t, theta, grad, state):
-    update_program[theta.dtype.char](plan, rule, hyper_row, t, theta, grad, state)
+    char = theta.dtype.char
+    update_program[char](ADDRESSES.of(char, (STEP + rule,)), plan, rule, hyper_row, t, theta, grad, state)
 
 
 def work_size(program, plan, rows, threads):
@@ -726,37 +727,62 @@ def pack(plan, theta, packed):
     pass
 
 
+def acts_of(plan):
+    return plan[1:, P.ACT].tolist()
+
+
+def training_loops(char, plan, *others):
+    """Return the table of addresses with what a training of this network needs in it."""
+    acts = acts_of(plan)
+    return ADDRESSES.of(char, [*acts, *(BACKWARD + act for act in acts), *others])
+
+
 def predict(plan, const, packed, X, indices, indptr, work, out, threads):
-    predict_program[packed.dtype.char](plan, const, packed, *source(X, indices, indptr), work, out)
+    char = packed.dtype.char
+    loops = ADDRESSES.of(char, [*acts_of(plan), LINK + plan[0, P.LINK]])  # ACTIVATE is 0
+    predict_program[char](loops, plan, const, packed, *source(X, indices, indptr), work, out)
 
 
 def evaluate(plan, const, loss, theta, X, indices, indptr, T, weights, norm, work, threads):
-    return evaluate_program[theta.dtype.char](
-        plan, const, loss, theta, *source(X, indices, indptr), *targets_and_labels(theta, T), weights, norm, work
-    )
+    char = theta.dtype.char
+    loops = ADDRESSES.of(char, [*acts_of(plan), LOSS + loss])
+    grad, parts = NO_GRAD[char], np.empty((1, 2))
+    *X, m = source(X, indices, indptr)
+    train_program[char](
+        loops, plan, const, loss, -1, NO_HYPER, 0, theta, grad, grad, grad, NO_REAL[char], *X,
+        *targets_and_labels(theta, T), weights, NO_64, np.array((0, m)), norm, 0, work, parts,
+    )  # fmt: skip
+    return float(parts[0, 0])
 
 
 def gradient(
     plan, const, loss, theta, X, indices, indptr, T, weights, norm, key, t, grad, work, parts, threads
 ):  # fmt: skip
-    return gradient_program[theta.dtype.char](
-        plan, const, loss, theta, *source(X, indices, indptr), *targets_and_labels(theta, T), weights, norm,
-        key, t, grad, work, parts,
+    char = theta.dtype.char
+    *X, m = source(X, indices, indptr)
+    train_program[char](
+        training_loops(char, plan, LOSS + loss), plan, const, loss, -1, NO_HYPER, t, theta, grad, grad, grad,
+        NO_REAL[char], *X, *targets_and_labels(theta, T), weights, NO_64, np.array((0, m)), norm, key, work,
+        parts.reshape(1, 2),
     )  # fmt: skip
+    return float(parts[0] + parts[1])
 
 
 def backward(plan, const, theta, X, indices, indptr, dY, grad, dX, work, threads):
-    backward_program[theta.dtype.char](plan, const, theta, *source(X, indices, indptr), dY, grad, dX, work)
+    char = theta.dtype.char
+    loops = training_loops(char, plan, LINK + plan[0, P.LINK])
+    backward_program[char](loops, plan, const, theta, *source(X, indices, indptr), dY, grad, dX, work)
 
 
 def train(
     plan, const, loss, rule, hyper, t, theta, grad, state,
     X, indices, indptr, T, weights, order, starts, key, work, losses, threads,
 ):  # fmt: skip
+    char = theta.dtype.char
     *X, _ = source(X, indices, indptr)
-    return train_program[theta.dtype.char](
-        plan, const, loss, rule, hyper, t, theta, theta, grad, grad, state,
-        *X, *targets_and_labels(theta, T), weights, order, starts, key, work, losses,
+    return train_program[char](
+        training_loops(char, plan, LOSS + loss, STEP + rule), plan, const, loss, rule, hyper, t, theta, theta, grad,
+        grad, state, *X, *targets_and_labels(theta, T), weights, order, starts, 0.0, key, work, losses,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+
 from fastnn.kernels import activations, losses, plan, updates
 
 BACKENDS = tuple(os.environ.get("FASTNN_TEST_BACKENDS", "numpy,numba,cython").split(","))  # the reference always loads

@@ -9,9 +9,6 @@ import golden_curve
 import kernels_common as common
 import numpy as np
 import pytest
-from fastnn.kernels.activations import ACTIVATIONS
-from fastnn.kernels.losses import LOSSES
-from fastnn.kernels.updates import UPDATES
 from kernels_common import (
     BACKENDS,
     DENSE,
@@ -24,6 +21,10 @@ from kernels_common import (
     make_data,
     same_bits,
 )
+
+from fastnn.kernels.activations import ACTIVATIONS
+from fastnn.kernels.losses import LOSSES
+from fastnn.kernels.updates import UPDATES
 
 RULES = [u.name for u in UPDATES]
 ACTS = [a.name for a in ACTIVATIONS]

@@ -6,12 +6,12 @@ import functools
 
 import numpy as np
 import pytest
-from fastnn.kernels.updates import BY_NAME as RULES
 from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
 from fastnn import Adam, Network
+from fastnn.kernels.updates import BY_NAME as RULES
 from fastnn.optimizers import BY_SHORT_NAME
 
 

@@ -10,11 +10,12 @@ import math
 import kernels_oracle as oracle
 import numpy as np
 import pytest
+from kernels_common import DTYPES, eps
+
 from fastnn.kernels import activations, dropout, losses, plan, updates
 from fastnn.kernels.activations import ACTIVATIONS, INPUT
 from fastnn.kernels.losses import LINKS, LOSSES
 from fastnn.kernels.updates import UPDATES
-from kernels_common import DTYPES, eps
 
 INF, NAN = math.inf, math.nan
 

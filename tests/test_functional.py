@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastnn.kernels.activations import BY_NAME as ACTIVATIONS
-from fastnn.kernels.losses import BY_NAME as LOSSES
-from fastnn.kernels.losses import LINK_BY_NAME
 from kernels_common import assert_close, same_bits, unmodified
 from network_common import differences, tolerance
 
 import fastnn
 from fastnn import functional as F
+from fastnn.kernels.activations import BY_NAME as ACTIVATIONS
+from fastnn.kernels.losses import BY_NAME as LOSSES
+from fastnn.kernels.losses import LINK_BY_NAME
 
 Z = np.concatenate([np.linspace(-6, 6, 49), [-40.0, -1e-3, 1e-3, 40.0, 700.0, -700.0]])
 OF_LOSS = {

@@ -11,9 +11,10 @@ import functools
 import kernels_common as common
 import numpy as np
 import pytest
+from kernels_common import DTYPES, LAYOUTS, TOLERANCE, assert_close, make_data, make_net
+
 from fastnn.kernels.activations import ACTIVATIONS
 from fastnn.kernels.losses import LINKS, LOSSES
-from kernels_common import DTYPES, LAYOUTS, TOLERANCE, assert_close, make_data, make_net
 
 FLOAT32, FLOAT64 = DTYPES
 STEP = 6e-6  # cube root of eps: rounding and truncation of a central difference meet

@@ -7,13 +7,13 @@ import pickle
 
 import numpy as np
 import pytest
-from fastnn.kernels.activations import ALIASES, BY_NAME
 from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
 from fastnn import Network
 from fastnn.initializers import INITIALIZERS
+from fastnn.kernels.activations import ALIASES, BY_NAME
 
 # ---- construction
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastnn.kernels.activations import BY_NAME
 from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, differences, problem, tolerance
 
 import fastnn
 from fastnn import Network
+from fastnn.kernels.activations import BY_NAME
 
 WEIGHTS = np.array([1.0, 0.5, 2.0, 0.0, 1.0, 3.0, 0.25])
 

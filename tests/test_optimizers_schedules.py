@@ -9,10 +9,10 @@ import pickle
 
 import numpy as np
 import pytest
-from fastnn.kernels.updates import BY_NAME, DECAY, EPSILON, FIRST, LR, N_HYPER, SECOND
 
 import fastnn
 from fastnn import SGD, Adam, AdamW, Network, OptimizerState, RMSprop, schedules
+from fastnn.kernels.updates import BY_NAME, DECAY, EPSILON, FIRST, LR, N_HYPER, SECOND
 from fastnn.optimizers import BY_SHORT_NAME, as_optimizer
 from fastnn.schedules import Cosine, Exponential, InverseScaling, OneCycle, Step
 

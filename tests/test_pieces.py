@@ -7,13 +7,14 @@ import math
 import kernels_oracle as oracle
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kernels_common import LAYOUTS, SIZES, TOLERANCE, Memory, Net, eps, hyper_rows, make_targets, same_bits, unmodified
+
 from fastnn.kernels import plan
 from fastnn.kernels.activations import ACTIVATIONS, INPUT
 from fastnn.kernels.losses import LINKS, LOSSES
 from fastnn.kernels.updates import UPDATES
-from hypothesis import given
-from hypothesis import strategies as st
-from kernels_common import LAYOUTS, SIZES, TOLERANCE, Memory, Net, eps, hyper_rows, make_targets, same_bits, unmodified
 
 sizes = st.sampled_from(SIZES)
 some = st.sampled_from(SIZES[1:])

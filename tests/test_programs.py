@@ -8,9 +8,6 @@ import kernels_common as common
 import kernels_oracle as oracle
 import numpy as np
 import pytest
-from fastnn.kernels.activations import ACTIVATIONS
-from fastnn.kernels.losses import LINKS, LOSSES
-from fastnn.kernels.updates import UPDATES
 from hypothesis import given
 from hypothesis import strategies as st
 from kernels_common import (
@@ -25,6 +22,10 @@ from kernels_common import (
     make_net,
     same_bits,
 )
+
+from fastnn.kernels.activations import ACTIVATIONS
+from fastnn.kernels.losses import LINKS, LOSSES
+from fastnn.kernels.updates import UPDATES
 
 PROGRAMS = ("predict", "evaluate", "gradient", "backward", "train")
 ACTS = [a.name for a in ACTIVATIONS]
