@@ -73,7 +73,8 @@ def kernels(name: str | None = None) -> Kernels:
     if isinstance(found, str):
         remedy = {
             "numba": 'Install it with: pip install "fastnn-kernels[numba]"',
-            "cython": "Reinstall fastnn-kernels from a wheel for this platform, or with a C compiler present.",
+            "cython": "If it was not built, reinstall fastnn-kernels from a wheel for this platform, or with a C "
+            "compiler present.",
             "numpy": "Reinstall fastnn-kernels.",
         }[chosen]
         raise MissingDependencyError(f"the {chosen} backend is not available: {found}. {remedy}")
@@ -121,7 +122,9 @@ def get_backend() -> str:
         if from_environment:
             chosen = choice(from_environment, "backend (from FASTNN_BACKEND)", BACKENDS)
         else:
-            chosen = "numpy" if isinstance(_load("cython"), str) else "cython"
+            # A wrong FASTNN_ISA is an error to be told, and no reason for a slower backend.
+            fallback = isinstance(_load("cython"), str) and not os.environ.get("FASTNN_ISA")
+            chosen = "numpy" if fallback else "cython"
     return chosen
 
 

@@ -27,6 +27,7 @@ from .targets import Targets, as_targets
 
 __all__ = ["Data", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
 
+CALL_FLOPS = 2e8  # in one call of predict or evaluate, so that Ctrl-C is heard: 50 ms at 4 GFLOP/s
 SLICE_SECONDS = 0.05  # of training between two looks at Ctrl-C, time limits and the progress bar
 # The first slice, when the speed is not known yet: at most so many floating-point operations (10 ms at 1 GFLOP/s), and
 # at most so many batches (the NumPy backend takes about 0.1 ms for the smallest).
@@ -75,9 +76,26 @@ def _work(kernels: Kernels, program: str, model: Model, rows: int, threads: int)
     return aligned(kernels.work_size(program, model.plan, rows, threads), model.dtype)
 
 
+def _spans(model: Model, rows: int) -> Iterator[slice]:
+    """Yield the rows of one call after the other; cut by shape alone, so that the sums are always the same."""
+    step = max(256, int(CALL_FLOPS / (2 * model.n_parameters)))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def _rows_of(X: Input, span: slice) -> Input:
+    rows = span.stop - span.start
+    if X.indptr.size:
+        return Input(X.data, X.indices, X.indptr[span.start : span.stop + 1], rows)
+    return Input(X.data[span], X.indices, X.indptr, rows)
+
+
 def predict(model: Model, kernels: Kernels, X: Input, out: Array, num_threads: int | None) -> Array:
     """Write the outputs for X to out and return it."""
-    return _predict(kernels, model.plan, model.const(), model.theta, X, out, num_threads)
+    const = model.const()
+    for span in _spans(model, X.rows):
+        _predict(kernels, model.plan, const, model.theta, _rows_of(X, span), out[span], num_threads)
+    return out
 
 
 def _predict(
@@ -113,12 +131,14 @@ def forward(model: Model, kernels: Kernels, X: Input) -> list[Array]:
 
 def evaluate(model: Model, kernels: Kernels, data: Data, num_threads: int | None) -> float:
     """Return the weighted mean of the data loss."""
-    threads = threads_for(2.0 * model.n_parameters * data.X.rows, num_threads)
-    work = _work(kernels, "evaluate", model, data.X.rows, threads)
-    loss: float = kernels.evaluate(
-        model.plan, model.const(), model.loss_code, model.theta, *data.X[:3], data.targets.T, data.weights,
-        data.total_weight, work, threads,
-    )  # fmt: skip
+    const, loss = model.const(), 0.0
+    for span in _spans(model, data.X.rows):
+        X, weights = _rows_of(data.X, span), data.weights[span] if data.weights.size else data.weights
+        threads = threads_for(2.0 * model.n_parameters * X.rows, num_threads)
+        loss += kernels.evaluate(
+            model.plan, const, model.loss_code, model.theta, *X[:3], data.targets.T[span], weights, data.total_weight,
+            _work(kernels, "evaluate", model, X.rows, threads), threads,
+        )  # fmt: skip
     return loss
 
 

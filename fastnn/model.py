@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from numbers import Real
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -35,6 +37,7 @@ OUTPUT_LOSSES: dict[str, tuple[str, ...]] = {
     **{name: PLAIN for name in ACTIVATION if name not in ("sigmoid", "identity")},
 }
 DTYPES = ("float32", "float64")
+ALWAYS_THERE = 1 << 26  # bytes; to ask the system takes longer than to make a network this small
 
 
 class Views(Sequence[Array]):
@@ -137,7 +140,7 @@ class Model:
         """
         largest = max(n_in * n_out for n_in, n_out in pairwise(self.sizes))
         size = self.n_parameters * self.dtype.itemsize + 8 * largest
-        memory = _physical_memory()
+        memory = _physical_memory() if size > ALWAYS_THERE else None
         if memory is not None and size > memory:
             raise MemoryError(
                 f"sizes {self.sizes} have {self.n_parameters:,} parameters; to make them in {self.dtype.name} takes "
@@ -366,10 +369,13 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
 
 
 def _physical_memory() -> int | None:
-    """Return the machine's memory in bytes, where the system tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    """Return the memory in bytes that the machine has or the control group allows, where the system tells."""
+    found = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(ValueError, OSError):  # "max" is no number
+            found.append(int(Path(name).read_text()))
+    return min(found, default=None)
 
 

@@ -248,7 +248,6 @@ class Network(Differentiable):
         kernels = backends.kernels(backend)
         rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
         state = self._optimizer_for(optimizer, bool(resume))
-        state.optimizer.hyper(state.steps, 1, steps_per_epoch=1, total=state.steps + 1)  # a bad schedule says so now
         if data.targets.multilabel or data.targets.labels.size:
             self.multilabel = data.targets.multilabel
         self._optimizer_state, self.history = state, History()
@@ -261,13 +260,16 @@ class Network(Differentiable):
     def _optimizer_for(self, optimizer: Any, resume: bool) -> OptimizerState:
         before = self._optimizer_state
         if not resume or before is None or isinstance(optimizer, OptimizerState):
-            return OptimizerState.of(optimizer, self.n_parameters, self.dtype)
+            state = OptimizerState.of(optimizer, self.n_parameters, self.dtype)
+            _check_rates(state.optimizer, state.steps)
+            return state
         wanted = as_optimizer(optimizer)
         if wanted.rule != before.optimizer.rule:
             raise ValueError(
                 f"resume=True goes on with the last fit's {before.optimizer!r}; it cannot become {wanted!r}. "
                 "Pass the same kind of optimizer, or resume=False."
             )
+        _check_rates(wanted, before.steps)
         before.optimizer = wanted
         return before
 
@@ -414,6 +416,11 @@ class Network(Differentiable):
             if self.bias:
                 tensors[f"b{layer}"] = b
         io.write(path, self.config(), tensors)
+
+
+def _check_rates(optimizer: Optimizer, steps: int) -> None:
+    """Raise now, before anything changes, what a schedule of the caller's would raise in the first epoch."""
+    optimizer.hyper(steps, 1, steps_per_epoch=1, total=steps + 1)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

@@ -11,7 +11,7 @@ from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
-from fastnn import Network
+from fastnn import Network, engine
 from fastnn.initializers import INITIALIZERS
 from fastnn.kernels.activations import ALIASES, BY_NAME
 
@@ -367,6 +367,25 @@ def test_predict_into_out(backend, dtype, m):
     assert expected.shape == (m, 3)
     assert net.classify(X).shape == (m,)
     assert [a.shape for a in net.forward(X)] == [(m, 5), (m, 3)]
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse", "uint8"])
+def test_many_rows_are_many_calls_and_one_answer(backend, monkeypatch, form):
+    """Rows go to the kernels in spans, so that Ctrl-C is heard; the answer is that of one call."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 3, (900, 4)).astype(np.uint8)
+    y, weights = rng.integers(0, 3, 900), rng.uniform(0, 1, 900)
+    if form == "sparse":
+        X = pytest.importorskip("scipy.sparse").csr_array(X.astype(np.float32))
+    X = X.astype(np.float32) if form == "dense" else X
+    net, _, _ = problem("softmax", "categorical_cross_entropy")
+    with fastnn.use_backend(backend.name):
+        outputs, result = net.predict(X), net.evaluate(X, y, weights)
+        monkeypatch.setattr(engine, "CALL_FLOPS", 1.0)
+        assert len(list(engine._spans(net, 900))) == 4
+        assert_close(net.predict(X), outputs, 1e-14)
+        assert net.evaluate(X, y, weights) == pytest.approx(result, rel=1e-13)
+        assert net.evaluate(X, np.eye(3)[y]) == pytest.approx(net.evaluate(X, y), rel=1e-13)
 
 
 def test_predict_into_its_own_input(backend, dtype):

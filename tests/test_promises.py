@@ -360,6 +360,26 @@ def test_which_backend(monkeypatch, default_backend):
     assert fastnn.get_backend() == available[0]
 
 
+def test_a_wrong_cpu_target_is_told_and_not_slow():
+    if "cython" not in fastnn.available_backends():
+        pytest.skip("no compiled backend")
+    printed = run_python("""
+        import os
+        os.environ["FASTNN_ISA"] = "v9"
+        os.environ.pop("FASTNN_BACKEND", None)
+        import fastnn
+        fastnn.show_config()
+        try:
+            fastnn.Network([1, 1], output="identity").predict([[1.0]])
+        except fastnn.MissingDependencyError as error:
+            print(error)
+        with fastnn.use_backend("numpy"):
+            print(fastnn.Network([1, 1], output="identity").predict([[0.0]]))
+    """)
+    assert "the cython backend is not available: FASTNN_ISA='v9' names no CPU target" in printed
+    assert "[[0.]]" in printed
+
+
 def test_how_many_threads(monkeypatch, default_backend):
     fastnn.set_num_threads(None)
     for variable in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
