@@ -11,6 +11,7 @@ folder's name holds a hash over all sources of the package: ``NUMBA_CACHE_DIR`` 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -25,7 +26,7 @@ from numba.core.ccallback import CFunc
 from .numpy_kernels import quiet
 
 REAL = {"f": types.float32, "d": types.float64}
-COMPILED = {}  # the loops, by name and dtype, kept alive for their addresses
+COMPILED = []  # every loop ever compiled: code is freed with its object, and an address may be in use anywhere
 
 
 def read(dtype, n_dimensions, layout="C", aligned=True):
@@ -143,14 +144,14 @@ def cache_class():
             try:
                 return super().load_overload(sig, target_context)
             except Exception:  # a file cut short may raise anything
+                with contextlib.suppress(OSError):
+                    self.flush()
                 return None
 
         def save_overload(self, sig, data):
             """Store, if there is still room and permission."""
-            try:
+            with contextlib.suppress(OSError):
                 super().save_overload(sig, data)
-            except OSError:
-                pass
 
     return PackageCache
 
@@ -171,7 +172,7 @@ def compile_loop(loop, char):
     if Cache is not None:
         compiled._cache = Cache(loop.function)
     compiled.compile()
-    COMPILED[loop.name, char] = compiled
+    COMPILED.append(compiled)
     return compiled.address
 
 
