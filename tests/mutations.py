@@ -122,7 +122,7 @@ NUMBA = (
         "                    Y[i * n + j] += b[j]\n",
         "                    Y[i * n + j] += 0\n",
     ),
-    ("numba_kernels.py", "softmax unshifted", "R[j] = exp(R[j] - shift)", "R[j] = exp(R[j])"),
+    ("numba_formulas.py", "softmax unshifted", "y[j] = exp(y[j] - shift)", "y[j] = exp(y[j])"),
     (
         "numba_kernels.py",
         "label off by one",
@@ -152,8 +152,8 @@ NUMBA = (
     (
         "numba_kernels.py",
         "t not advanced",
-        "step(rule, hyper_row, np.float64(t + 1),",
-        "step(rule, hyper_row, np.float64(1),",
+        "(hyper_row, np.float64(t + 1), theta,",
+        "(hyper_row, np.float64(1), theta,",
     ),
     (
         "numba_kernels.py",
@@ -167,14 +167,19 @@ NUMBA = (
         "range(plan[layer, P.W_AT], plan[layer, P.B_AT]):\n                theta[i] *= decay",
         "range(plan[layer, P.W_AT], plan[layer, P.B_AT] + plan[layer, P.N_OUT] * plan[layer, P.BIAS]):\n                theta[i] *= decay",
     ),
-    ("numba_kernels.py", "stops after the update", "        if not np.isfinite(value):\n            return i\n", ""),
+    (
+        "numba_kernels.py",
+        "stops after the update",
+        "            if not np.isfinite(value):\n                return i\n",
+        "",
+    ),
     (
         "numba_formulas.py",
         "1 / norm is missing",
-        "    w = weights[i] / norm if weights.size else 1 / norm\n    factor = R.dtype.type(w)\n    part = 0.0\n    for j in range(i",
-        "    w = weights[i] if weights.size else 1 / norm\n    factor = R.dtype.type(w)\n    part = 0.0\n    for j in range(i",
+        "w = weights[i] / norm if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
+        "w = weights[i] if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
     ),
-    ("numba_formulas.py", "dropout not rescaled", "Y.dtype.type(1 / (1 - rate))", "Y.dtype.type(1)"),
+    ("numba_kernels.py", "dropout not rescaled", "Y.dtype.type(1 / (1 - rate))", "Y.dtype.type(1)"),
 )
 COMPILED = (
     ("c/activations.h", "relu'(0) = 1", "return y > 0 ? REAL(1) : REAL(0);", "return y >= 0 ? REAL(1) : REAL(0);"),
