@@ -67,18 +67,20 @@ except KeyboardInterrupt:
         same = np.abs(twin.theta - net.theta).max() < 1e-4
     else:
         same = np.isfinite(net.theta).all()
-    print(seconds, steps, bool(same), bool((start != net.theta).any()), net.history.epochs)
+    print(seconds, steps, bool(same), bool((start != net.theta).any()))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to oneself there")
 @pytest.mark.parametrize("batch_size", [1, 1000])
 def test_ctrl_c_ends_a_fit_and_keeps_the_finished_batches(backend, batch_size):
-    words = run_python(INTERRUPTED.format(backend=backend.name, batch_size=batch_size)).split()
-    seconds, steps, same, moved = float(words[0]), int(words[1]), words[2], words[3]
-    assert seconds < 1  # 0.2 s on a quiet machine
-    assert steps > 0
-    assert (same, moved) == ("True", "True")
+    for _ in range(3):  # a busy machine may hold the process up
+        seconds, steps, *found = run_python(INTERRUPTED.format(backend=backend.name, batch_size=batch_size)).split()
+        assert int(steps) > 0
+        assert found == ["True", "True"]
+        if float(seconds) < 1:
+            break
+    assert float(seconds) < 1  # 0.2 s on a quiet machine
 
 
 # ---- divergence, NaN
@@ -93,16 +95,17 @@ def test_a_fit_that_diverges_names_the_epoch_and_what_to_try(backend):
             return np.where(t < 14, 0.1, 1e38)
 
     net = Network([5, 3], output="identity", seed=0)
-    trainer = net.trainer(fastnn.SGD(Explode()))
-    state = trainer.optimizer
+    state = net.trainer(fastnn.SGD(Explode(), momentum=0.5)).optimizer
+    slots = []
     words = r"epoch 3: .*The parameters are those of this epoch's start. Try a smaller learning rate .*clip_norm"
     with pytest.raises(DivergenceError, match=words), fastnn.use_backend(backend.name):
-        net.fit(X, np.eye(3)[y], epochs=10, optimizer=state, callbacks=[kept])
+        net.fit(X, np.eye(3)[y], epochs=10, optimizer=state,
+                callbacks=[kept, lambda state: slots.append(state.optimizer.slots.copy())])  # fmt: skip
     assert same_bits(net.theta, kept.thetas[2])
     assert not np.array_equal(kept.thetas[2], kept.thetas[1])
     assert net.history.epochs == 2
     assert state.steps == 14
-    assert np.isfinite(state.slots).all()
+    assert same_bits(state.slots, slots[-1])
     assert issubclass(DivergenceError, fastnn.FastNNError)
 
 
@@ -243,7 +246,8 @@ def test_eight_threads_at_once_do_what_one_does(backend):
 
 def test_import_pulls_in_nothing_heavy():
     printed = run_python(f"""
-        import sys
+        import os, sys
+        os.environ.pop("FASTNN_BACKEND", None)
         import fastnn
         net = fastnn.Network([2, 3, 2], output="softmax", seed=0)
         net.fit([[0, 1], [1, 0]], [0, 1], epochs=2)
@@ -258,7 +262,9 @@ def test_import_pulls_in_nothing_heavy():
 
 def test_asking_for_the_numba_backend_alone_imports_numba():
     printed = run_python("""
-        import sys, fastnn
+        import os, sys
+        os.environ.pop("FASTNN_BACKEND", None)
+        import fastnn
         fastnn.get_backend(); fastnn.get_num_threads()
         assert fastnn.datasets.__name__ == "fastnn.datasets"
         print("numba" in sys.modules, "matplotlib" in sys.modules)
