@@ -11,6 +11,7 @@ from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
 from fastnn import Adam, Network
+from fastnn.arrays import as_class_weights
 from fastnn.kernels.updates import BY_NAME as RULES
 from fastnn.optimizers import BY_SHORT_NAME
 
@@ -228,6 +229,9 @@ def test_class_weight_is_sample_weight_by_label():
     balanced = fitted(None, X, y, class_weight="balanced")
     by_row = fitted(None, X, y, sample_weight=(50 / (2 * counts.clip(1)))[y])
     assert same_bits(balanced.theta, by_row.theta)
+    weights = as_class_weights("balanced", y, np.empty(0), 3, "f8")
+    assert weights.sum() == pytest.approx(50)
+    assert np.bincount(y, weights)[1:] == pytest.approx([25, 25])
     one = fitted(make("sigmoid", sizes=(5, 1)), X, y == 1, class_weight={1: 3.0})
     by_row = fitted(make("sigmoid", sizes=(5, 1)), X, y == 1, sample_weight=np.where(y == 1, 3.0, 1.0))
     assert same_bits(one.theta, by_row.theta)
