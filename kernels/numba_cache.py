@@ -6,7 +6,8 @@ as one argument per dtype, of which one is in use (``numba_kernels.source``).
 
 Numba's own cache watches only the file that a function stands in.  These functions depend on every formula, so the
 folder's name holds a hash over all sources of the package: ``NUMBA_CACHE_DIR`` if set, else the user's cache folder,
-``/fastnn/numba-<hash>``.  Where it cannot be written, programs are compiled in each process and nothing else changes.
+``/fastnn/numba-<hash>``.  Where it cannot be made or written, programs are compiled in each process, and nothing else
+changes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import hashlib
 import inspect
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -104,14 +104,13 @@ def user_cache():
 
 
 def cache_class():
-    """Return a class of Numba caches in this package's folder, or None where nothing can be written."""
+    """Return a class of Numba caches in this package's folder, or None where there can be no such folder."""
     try:
         from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
         stamp = source_hash()
         folder = Path(config.CACHE_DIR or user_cache()) / "fastnn" / f"numba-{stamp}"
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        folder.mkdir(parents=True, exist_ok=True)  # one that is there but read-only is still good to load from
     except (ImportError, OSError, RuntimeError):  # RuntimeError: there is no home folder
         return None
 
