@@ -46,7 +46,7 @@ HEAVY = {"numba", "llvmlite", "scipy", "sklearn", "matplotlib", "pandas", "tqdm"
          "networkx", "joblib", "threadpoolctl"}  # fmt: skip
 MAY_BE_HEAVY = re.compile(r"fastnn\.kernels\.numba_\w+|fastnn\.(estimators|plot|landscape)(\.\w+)*")
 LINES = 450
-LONGER = {"kernels/elementary.py": 650, "kernels/numba_kernels.py": 800}  # one table of formulas; one set of loops
+LONGER = {"kernels/elementary.py": 650, "kernels/numba_kernels.py": 850}  # one table of formulas; one set of loops
 
 
 def modules():
@@ -168,7 +168,8 @@ def test_heavy_packages_are_imported_where_they_are_needed(module):
 def test_files_are_short(module):
     path = MODULES[module]
     name = f"{'kernels' if module.startswith('fastnn.kernels') else 'fastnn'}/{path.name}"
-    assert len(path.read_text().splitlines()) <= LONGER.get(name, LINES)
+    lines, limit = len(path.read_text().splitlines()), LONGER.get(name, LINES)
+    assert lines <= limit
 
 
 # ---- public names
