@@ -1,8 +1,7 @@
-"""The promises of the package, one test each: interruption, divergence, bits, threads, forks, imports, backends."""
+"""The promises of the package, one test each: interruption, divergence, bits, threads, forks, imports."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
@@ -25,14 +24,6 @@ HEAVY = ("numba", "scipy", "sklearn", "matplotlib", "tqdm", "safetensors", "pand
 
 def make(dtype="float32", **options):
     return Network([5, 16, 3], output="softmax", dtype=dtype, seed=0, **options)
-
-
-@pytest.fixture
-def default_backend():
-    """Leave the process's backend and threads as they were."""
-    before = fastnn.backends._process_backend, fastnn.backends._process_threads
-    yield
-    fastnn.backends._process_backend, fastnn.backends._process_threads = before
 
 
 # ---- Ctrl-C
@@ -295,131 +286,6 @@ def test_public_names():
         assert getattr(fastnn, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         fastnn.nothing  # noqa: B018
-
-
-# ---- backends and threads
-
-
-def test_use_backend_nests_and_restores(backend, default_backend):
-    fastnn.set_backend("numpy")
-    with fastnn.use_backend(backend.name):
-        assert fastnn.get_backend() == backend.name
-        with fastnn.use_backend("numpy"):
-            assert fastnn.get_backend() == "numpy"
-        assert fastnn.get_backend() == backend.name
-        with pytest.raises(RuntimeError), fastnn.use_backend("numpy"):
-            raise RuntimeError
-        assert fastnn.get_backend() == backend.name
-    assert fastnn.get_backend() == "numpy"
-
-
-def test_use_backend_is_for_this_thread_only(default_backend):
-    fastnn.set_backend("numpy")
-    other = next(name for name in (*fastnn.available_backends(), "numpy"))
-    seen, inside, leave = [], threading.Event(), threading.Event()
-
-    def within():
-        with fastnn.use_backend(other):
-            inside.set()
-            leave.wait(10)
-            seen.append(fastnn.get_backend())
-
-    thread = threading.Thread(target=within)
-    thread.start()
-    inside.wait(10)
-    seen.append(fastnn.get_backend())
-    leave.set()
-    thread.join()
-    assert seen == ["numpy", other]
-
-
-def test_use_backend_is_for_this_task_only(default_backend):
-    fastnn.set_backend("numpy")
-    names = (*fastnn.available_backends(), "numpy")
-
-    async def task(name):
-        with fastnn.use_backend(name):
-            await asyncio.sleep(0.01)
-            return fastnn.get_backend()
-
-    async def main():
-        found = await asyncio.gather(*(task(name) for name in names))
-        return found, fastnn.get_backend()
-
-    assert asyncio.run(main()) == (list(names), "numpy")
-
-
-def test_which_backend(monkeypatch, default_backend):
-    available = fastnn.available_backends()
-    assert "numpy" in available
-    fastnn.set_backend(None)
-    monkeypatch.delenv("FASTNN_BACKEND", raising=False)
-    assert fastnn.get_backend() == ("cython" if "cython" in available else "numpy")
-    monkeypatch.setenv("FASTNN_BACKEND", "numpy")
-    assert fastnn.get_backend() == "numpy"
-    fastnn.set_backend(available[0])
-    assert fastnn.get_backend() == available[0]
-    with fastnn.use_backend("numpy"):
-        assert fastnn.get_backend() == "numpy"
-        with pytest.raises(ValueError, match="unknown backend"):
-            fastnn.set_backend("c")
-    assert fastnn.get_backend() == available[0]
-
-
-def test_a_wrong_cpu_target_is_told_and_not_slow():
-    if "cython" not in fastnn.available_backends():
-        pytest.skip("no compiled backend")
-    printed = run_python("""
-        import os
-        os.environ["FASTNN_ISA"] = "v9"
-        os.environ.pop("FASTNN_BACKEND", None)
-        import fastnn
-        fastnn.show_config()
-        try:
-            fastnn.Network([1, 1], output="identity").predict([[1.0]])
-        except fastnn.MissingDependencyError as error:
-            print(error)
-        with fastnn.use_backend("numpy"):
-            print(fastnn.Network([1, 1], output="identity").predict([[0.0]]))
-    """)
-    assert "the cython backend is not available: FASTNN_ISA='v9' names no CPU target" in printed
-    assert "[[0.]]" in printed
-
-
-def test_how_many_threads(monkeypatch, default_backend):
-    fastnn.set_num_threads(None)
-    for variable in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(variable, raising=False)
-    allowed = fastnn.get_num_threads()
-    assert 1 <= allowed <= os.cpu_count()
-    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
-    assert fastnn.get_num_threads() == 5
-    monkeypatch.setenv("FASTNN_NUM_THREADS", "3")
-    assert fastnn.get_num_threads() == 3
-    fastnn.set_num_threads(7)
-    assert fastnn.get_num_threads() == 7
-    assert fastnn.backends.threads_for(1e12, None) == 7
-    assert fastnn.backends.threads_for(10.0, None) == 1
-    assert fastnn.backends.threads_for(10.0, 2) == 2
-    fastnn.set_num_threads(None)
-    for wrong in ("0", "-1", "many", ""):
-        monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
-        assert fastnn.get_num_threads() == 5
-
-
-def test_show_config_says_what_is_there_and_what_is_missing(capsys, monkeypatch):
-    fastnn.show_config()
-    shown = capsys.readouterr().out
-    for word in (fastnn.__version__, np.__version__, "numpy", fastnn.get_backend(), "threads"):
-        assert word in shown
-    monkeypatch.setattr(fastnn.backends, "_load", lambda name: fastnn.kernels.numpy_kernels.KERNELS
-                        if name == "numpy" else f"the {name} reason")  # fmt: skip
-    fastnn.show_config()
-    shown = capsys.readouterr().out
-    assert "no cython" in shown
-    assert "the numba reason" in shown
-    assert "compiled backend missing" in shown
-    assert fastnn.backends.missing_backends() == {"cython": "the cython reason", "numba": "the numba reason"}
 
 
 def test_the_signal_handler_is_left_alone():
