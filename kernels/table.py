@@ -143,8 +143,8 @@ class Kernels:
 
     For each batch i < n = len(starts) - 1: the gradient of rows order[starts[i] : starts[i + 1]] with norm their total
     weight (1 where that is 0), dropout with t + i and the rows' indices in X, clipping, update with hyper[i] and t + i.
-    order int64, any permutation or selection of rows, repeats allowed; starts int64, not decreasing, within order; an
-    empty batch has data loss 0 and still updates.  hyper (n, N_HYPER) float64, C-contiguous.  losses (n, 2) float64,
-    C-contiguous, is written with (data loss, penalty) of each batch before its update.  theta and state are written,
-    grad is scratch.  Stops before the update of a batch whose loss is not finite.  Returns the batches finished: n, or
-    the index of that batch."""
+    order int64, contiguous, any selection of rows, repeats allowed; starts int64, contiguous, not decreasing, within
+    order; an empty batch has data loss 0 and still updates.  hyper (n, N_HYPER) float64, C-contiguous.  losses (n, 2)
+    float64, C-contiguous, is written with (data loss, penalty) of each batch before its update.  theta and state are
+    written, grad is scratch.  Stops before the update of a batch whose loss is not finite.  Returns the batches
+    finished: n, or the index of that batch."""
