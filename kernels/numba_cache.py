@@ -1,4 +1,4 @@
-"""Programs of the Numba backend: one compiled variant per precision, kept on disk between processes.
+"""Programs and loops of the Numba backend: one compiled variant per precision, kept on disk between processes.
 
 A `Program` has one signature per dtype of theta, built from the names of its parameters, so that neither strides nor
 write protection nor the dtype of X lead to another compilation: arrays of any strides are declared as such, and X comes
