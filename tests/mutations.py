@@ -117,40 +117,40 @@ REFERENCE = (
 
 NUMBA = (
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "dropped bias",
         "                    Y[i * n + j] += b[j]\n",
         "                    Y[i * n + j] += 0\n",
     ),
     ("numba_formulas.py", "softmax unshifted", "y[j] = exp(y[j] - shift)", "y[j] = exp(y[j])"),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "label off by one",
         "labels[row_of(order, start + i), 0]] = 1",
         "(labels[row_of(order, start + i), 0] + 1) % n] = 1",
     ),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "CSR duplicates lost",
         "Y[i * n + j] += x * W[column * n + j]",
         "Y[i * n + j] = x * W[column * n + j]",
     ),
-    ("numba_kernels.py", "tiles not summed", "        total[i] += part[i]\n", "        total[i] = part[i]\n"),
+    ("numba_layers.py", "tiles not summed", "        total[i] += part[i]\n", "        total[i] = part[i]\n"),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "dropout not carried back",
         "                dY[i] *= factors[i]\n",
         "                dY[i] *= 1\n",
     ),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "Z is not kept",
         "                Z[i] = Y[i]\n",
         "                Z[i] = 0\n",
     ),
     ("numba_kernels.py", "clip ignored", "            if size > limit:\n", "            if size > 1e9 * limit:\n"),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "t not advanced",
         "(hyper_row, np.float64(t + 1), theta,",
         "(hyper_row, np.float64(1), theta,",
@@ -162,7 +162,7 @@ NUMBA = (
         "    for i in range(starts.size - 2):\n",
     ),
     (
-        "numba_kernels.py",
+        "numba_layers.py",
         "decay on biases",
         "range(plan[layer, P.W_AT], plan[layer, P.B_AT]):\n                theta[i] *= decay",
         "range(plan[layer, P.W_AT], plan[layer, P.B_AT] + plan[layer, P.N_OUT] * plan[layer, P.BIAS]):\n                theta[i] *= decay",
@@ -179,7 +179,7 @@ NUMBA = (
         "w = weights[i] / norm if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
         "w = weights[i] if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
     ),
-    ("numba_kernels.py", "dropout not rescaled", "Y.dtype.type(1 / (1 - rate))", "Y.dtype.type(1)"),
+    ("numba_layers.py", "dropout not rescaled", "Y.dtype.type(1 / (1 - rate))", "Y.dtype.type(1)"),
 )
 COMPILED = (
     ("c/activations.h", "relu'(0) = 1", "return y > 0 ? REAL(1) : REAL(0);", "return y >= 0 ? REAL(1) : REAL(0);"),
