@@ -263,7 +263,7 @@ def test_losses(dtype, name):
     if name != "categorical_cross_entropy":
         one, one_dR = function(given[0][:, 0], given[1][:, 0])
         column, column_dR = function(given[0][:, :1], given[1][:, :1])
-        assert one == pytest.approx(column, rel=4 * np.finfo(dtype).eps)  # a piece may sum in another order elsewhere
+        assert one == pytest.approx(column, rel=4 * float(np.finfo(dtype).eps))  # a piece may sum in another order elsewhere
         assert np.array_equal(one_dR, column_dR[:, 0])
 
 
