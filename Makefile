@@ -3,6 +3,7 @@
 #   make demo     train the digit network on every backend and print the table
 #   make test     run all tests
 #   make lint     ruff and mypy
+#   make cross    compile the C for every platform that has wheels
 #   make mutants  break the kernels on purpose; every break must turn a test red
 #   make dist     sdist and wheel in dist/
 #   make clean    remove everything that the other targets made
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BUILT_FROM := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.pxi kernels/c/*)
 
-.PHONY: demo test lint mutants dist clean
+.PHONY: demo test lint cross mutants dist clean
 
 demo: $(STAMP)
 	$(BIN)/fastnn demo
@@ -24,6 +25,10 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+cross: $(STAMP)
+	$(BIN)/python -m pip install --quiet ziglang
+	$(BIN)/python tests/cross_compile.py
 
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py
