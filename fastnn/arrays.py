@@ -244,7 +244,7 @@ def vector(value: Any, name: str, size: int, dtype: Any) -> Array:
 def as_weights(value: Any, rows: int, dtype: Any, name: str = "sample_weight") -> Array:
     """Return sample weights as the kernels take them; None becomes empty (all ones).
 
-    Raises ValueError for another length, negative entries, or weights that are all zero.
+    Raises ValueError for another length, negative entries, weights that are all zero or whose sum dtype cannot hold.
     """
     if value is None:
         return np.empty(0, dtype)
@@ -253,8 +253,21 @@ def as_weights(value: Any, rows: int, dtype: Any, name: str = "sample_weight") -
         at = int(np.argmin(weights))
         raise ValueError(f"{name}[{at}] is {weights[at]:g}; weights must not be negative.")
     if rows and not weights.any():
-        raise ValueError(f"{name} is zero everywhere: nothing would be learned. Give at least one row a weight.")
+        raise ValueError(f"{name} is zero everywhere, so no row counts. Give at least one row a weight.")
+    check_total(weights, name)
     return weights
+
+
+def check_total(weights: Array, name: str) -> None:
+    """Raise ValueError where the weights' dtype cannot hold their sum, which a mean divides by."""
+    largest = float(np.finfo(weights.dtype).max)
+    with np.errstate(over="ignore"):
+        total = float(weights.sum(dtype=np.float64))
+    if not total <= largest:
+        raise ValueError(
+            f"{name} gives the rows a total weight of {total:g}, too large for {weights.dtype.name} (at most "
+            f"{largest:g}). Scale the weights down: only their ratios matter."
+        )
 
 
 def as_class_weights(class_weight: Any, labels: Array, weights: Array, classes: int, dtype: Any) -> Array:
@@ -270,12 +283,18 @@ def as_class_weights(class_weight: Any, labels: Array, weights: Array, classes: 
         Number of labels the network knows.
     dtype : dtype
         Of the result.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another class_weight, or where dtype cannot hold the sum of the result.
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, weights=weights if weights.size else None, minlength=classes)
         factors = np.zeros(classes)
         present = counts > 0
-        factors[present] = counts.sum() / (present.sum() * counts[present])
+        with np.errstate(over="ignore"):
+            factors[present] = counts.sum() / (present.sum() * counts[present])
     elif isinstance(class_weight, Mapping):
         factors = np.ones(classes)
         for label, weight in class_weight.items():
@@ -284,8 +303,13 @@ def as_class_weights(class_weight: Any, labels: Array, weights: Array, classes: 
             factors[label] = real(weight, f"class_weight[{label}]", 0)
     else:
         raise TypeError(f"class_weight must be a dict {{label: weight}}, 'balanced' or None, got {class_weight!r}.")
-    each = factors[labels].astype(dtype)
-    return each * weights if weights.size else each
+    each = factors[labels]
+    with np.errstate(over="ignore", invalid="ignore"):  # the total is then infinite or NaN, and refused
+        if weights.size:
+            each *= weights
+        each = each.astype(dtype)
+    check_total(each, "class_weight")
+    return each
 
 
 def apart(out: Array, X: Array) -> Array:

@@ -288,6 +288,19 @@ def test_loss_grad(entry, backend, dtype, m, n, weighted, gradient, seed):
 
 
 @named(LOSSES)
+@pytest.mark.parametrize("n", [2, 3, 1000])
+def test_a_loss_divides_by_a_norm_that_its_dtype_cannot_hold(entry, backend, n):
+    net, weights = Net((1, n), ("identity",), entry.name), np.full(5, 1e38, np.float32)
+    R, T = np.full((5, n), 0.5, np.float32), np.full((5, n), 0.25, np.float32)
+    dR, plain = np.empty_like(R), np.empty_like(R)
+    value = backend.loss_grad(entry.code, net.const, R, T, weights, 5e38, dR)
+    expected = backend.loss_grad(entry.code, net.const, R, T, np.empty(0, np.float32), 5.0, plain)
+    assert value == pytest.approx(expected, rel=1e-6)
+    assert value > 0
+    np.testing.assert_allclose(dR, plain, rtol=1e-6)
+
+
+@named(LOSSES)
 def test_loss_of_extreme_raw_predictions(entry, backend, dtype):
     rows = [[60.0, -1e4], [-1e4, 60.0]] if entry.name == "poisson" else [[1e4, -1e4], [-1e4, 1e4]]
     R, T = np.array(rows, dtype), np.array([[0.0, 1.0], [0.0, 1.0]], dtype)

@@ -154,7 +154,7 @@ static void FN(fnn_link_backward)(int code, i64 m, i64 n, const void *Y, void *d
 /* ---- losses */
 
 /* sum_i w_i sum_j l_ij; the gradient rows are multiplied by w_i */
-static double FN(weigh_rows)(i64 rows, i64 n, const real *weights, real norm, real *l, real *d)
+static double FN(weigh_rows)(i64 rows, i64 n, const real *weights, double norm, real *l, real *d)
 {
     double total = 0.0;
     for (i64 i = 0; i < rows; i++) {
@@ -177,13 +177,13 @@ static double FN(elements_loss)(FN(loss_run) *run, real p, i64 m, i64 n, const r
         for (i64 i = 0; i < m; i += most) {
             const i64 rows = FN(smaller)(most, m - i), at = i * n;
             run(rows * n, p, R + at, T + at, l, dR ? dR + at : NULL);
-            total += FN(weigh_rows)(rows, n, weights + i, (real)norm, l, dR ? dR + at : NULL);
+            total += FN(weigh_rows)(rows, n, weights + i, norm, l, dR ? dR + at : NULL);
         }
         return total;
     }
     const i64 length = weights ? n : m * n, count = weights ? m : 1;
     for (i64 i = 0; i < count; i++) {
-        const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+        const double w = weights ? weights[i] / norm : 1.0 / norm;
         double sum = 0.0;
         for (i64 j = 0; j < length; j += FNN_BLOCK) {
             const i64 part = FN(smaller)(length - j, FNN_BLOCK), at = i * n + j;
@@ -247,7 +247,7 @@ static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T
     }
     for (i64 i = 0; i < rows; i++) {
         const real *r = R + i * n, *t = T + i * n;
-        const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+        const double w = weights ? weights[i] / norm : 1.0 / norm;
         double sum = 0.0;
         for (i64 j = 0; j < n; j++)
             sum += t[j] * (lse[i] - r[j]);
@@ -269,7 +269,7 @@ static double FN(categorical)(i64 m, i64 n, const real *R, const real *T, const 
         const real *r = R + i * n, *t = T + i * n;
         real *d = dR ? dR + i * n : NULL;
         if (n > FNN_BLOCK) {
-            const double w = weights ? (double)(weights[i] / (real)norm) : 1.0 / norm;
+            const double w = weights ? weights[i] / norm : 1.0 / norm;
             loss += w * FN(categorical_row)(n, r, t, (real)w, d);
         } else {
             const i64 rows = FN(smaller)(most, m - i);
