@@ -52,7 +52,7 @@ def relu(z):
     return select(z < 0, 0, z)  # in this order a NaN passes through
 
 
-def relu_df(y):
+def relu_df(y):  # for NaN the slope of relu is 0 and of leaky_relu LEAKY_SLOPE; the loss is NaN already
     return y > 0  # a truth value is the number 0 or 1, and keeps float32 float32
 
 

@@ -70,6 +70,15 @@ def test_activation_gradient(dtype, name):
     assert_close(slope, expected, 2e-5 if dtype == np.float32 else 1e-8)
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_slopes_for_nan_are_what_the_docstrings_say(dtype, name):
+    slope, known = getattr(F, f"{name}_grad"), {"identity": 1, "relu": 0, "leaky_relu": 0.01}
+    np.testing.assert_allclose(slope(np.full(20, np.nan, dtype)), known.get(name, np.nan), rtol=1e-6)
+    said = f"the slope for NaN is {known[name]}" if name in known else "NaN gives NaN"
+    assert said in slope.__doc__
+
+
 def test_slopes_at_the_kink():
     assert F.relu_grad(0.0) == 0
     assert F.leaky_relu_grad(0.0) == 0.01

@@ -148,6 +148,8 @@ def _activation_grad(name: str) -> ActivationGradient:
 
     function.__name__ = function.__qualname__ = f"{name}_grad"
     at_half = record.df(record.f(np.float64(0.5)) if record.reads != INPUT else np.float64(0.5))
+    at_nan = float(record.df(np.float64(np.nan)))  # input and output alike are NaN
+    nan = "NaN gives NaN" if np.isnan(at_nan) else f"the slope for NaN is {at_nan:g}"
     function.__doc__ = f"""Return the derivative of {name} at its input z, element by element.
 
         dy/dz of y = {record.formula}      (the slope at a kink is the one from below)
@@ -159,7 +161,7 @@ def _activation_grad(name: str) -> ActivationGradient:
     Returns
     -------
     ndarray
-        New; float32 for float32, else float64.
+        New; float32 for float32, else float64; {nan}.
 
     Examples
     --------
