@@ -13,6 +13,7 @@ import numpy as np
 
 from fastnn.kernels.updates import BY_NAME, DECAY, EPSILON, FIRST, LR, N_HYPER, SECOND
 
+from .arrays import Array, aligned
 from .checks import choice, real
 from .schedules import Schedule
 
@@ -282,20 +283,53 @@ class OptimizerState:
     Attributes
     ----------
     optimizer : Optimizer
+        May be assigned: the rate and other settings change, the update rule cannot, as the slots are its.
     slots : ndarray, shape (n_slots, n_parameters), the network's dtype
+        Writable in place; cannot be assigned.
     steps : int
     """
 
     def __init__(self, optimizer: Optimizer, n_parameters: int, dtype: np.dtype[Any]) -> None:
-        self.optimizer = optimizer
-        self.slots = np.zeros((BY_NAME[optimizer.rule].slots, n_parameters), dtype)
+        self._optimizer = optimizer
+        self._slots = aligned((BY_NAME[optimizer.rule].slots, n_parameters), dtype)
+        self._slots[...] = 0
         self.steps = 0
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The settings."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | Optimizer) -> None:
+        wanted = as_optimizer(value)
+        if wanted.rule != self._optimizer.rule:
+            raise ValueError(
+                f"the state of {self._optimizer!r} cannot become that of {wanted!r}: it keeps what that update rule "
+                "needs. Give the same kind of optimizer, or start afresh: fit(optimizer=...) or net.trainer(...)."
+            )
+        self._optimizer = wanted
+
+    @property
+    def slots(self) -> Array:
+        """What the update rule remembers, one row per slot; a live array."""
+        return self._slots
 
     @property
     def rule(self) -> int:
         """Code of the update rule."""
         code: int = BY_NAME[self.optimizer.rule].code
         return code
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that pickle and copy keep."""
+        return {"optimizer": self._optimizer, "slots": self._slots, "steps": self.steps}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild from `__getstate__`'s result; the slots are copied, as joblib may map them read-only from a file."""
+        self._optimizer, self.steps = state["optimizer"], state["steps"]
+        self._slots = aligned(state["slots"].shape, state["slots"].dtype)
+        self._slots[...] = state["slots"]
 
     @classmethod
     def of(cls, value: object, n_parameters: int, dtype: np.dtype[Any]) -> OptimizerState:

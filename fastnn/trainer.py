@@ -148,8 +148,9 @@ class Trainer:
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the buffers."""
+        """Rebuild the buffers; joblib may have mapped the const table read-only from a file."""
         self.__dict__.update(state)
+        self._const = np.array(self._const)
         self._prepare()
 
     def __repr__(self) -> str:

@@ -106,6 +106,48 @@ def test_copies_go_on_identically(how, optimizer):
     assert "after 5 steps" in repr(trainer)
 
 
+def test_a_state_that_joblib_maps_is_copied(tmp_path):
+    joblib = pytest.importorskip("joblib")
+    X, y = blobs()
+    net = Network([5, 40, 3], output="softmax", seed=0)
+    trainer = net.trainer("adam")
+    trainer.step(X, y)
+    net.fit(X, y, epochs=1)
+    joblib.dump((trainer, net), tmp_path / "kept")
+    made, copied = joblib.load(tmp_path / "kept", mmap_mode="r")
+    for state in (made.optimizer, copied._optimizer_state):
+        assert state.slots.flags.writeable
+        assert not isinstance(state.slots.base, np.memmap)
+        assert state.slots.ctypes.data % 64 == 0
+    assert made.step(X, y) == trainer.step(X, y)
+    copied.fit(X, y, epochs=1, resume=True)
+
+
+def test_the_rule_of_a_live_state_stays():
+    X, y = blobs()
+    net = Network([5, 3], output="softmax", seed=0)
+    trainer = net.trainer("sgd")
+    trainer.optimizer.optimizer = SGD(0.5)
+    assert trainer.optimizer.optimizer == SGD(0.5)
+    for other in (Adam(), SGD(momentum=0.9), "adam"):
+        with pytest.raises(ValueError, match="cannot become .*the same kind of optimizer"):
+            trainer.optimizer.optimizer = other
+    with pytest.raises(TypeError, match="optimizer must be"):
+        trainer.optimizer.optimizer = 0.5
+    with pytest.raises(AttributeError, match="slots"):
+        trainer.optimizer.slots = np.zeros((2, 1), "f4")
+    start = net.theta.copy()
+    _, gradient = net.loss_grad(X, y)
+    trainer.step(X, y)
+    assert_close(net.theta, start - np.float32(0.5) * gradient, 1e-6)
+
+    def change(state):
+        state.optimizer.optimizer = Adam()
+
+    with pytest.raises(ValueError, match="cannot become that of Adam"):
+        net.fit(X, y, optimizer="sgd", callbacks=[change])
+
+
 def test_a_bad_step_changes_nothing():
     X, y = blobs()
     net = Network([5, 3], output="softmax", seed=0)
