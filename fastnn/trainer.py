@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from . import backends
 from .arrays import aligned, vector
 from .backends import threads_for
 from .checks import whole
-from .engine import encode
+from .engine import Data, encode
 from .errors import DivergenceError
 from .model import Model
 from .optimizers import Optimizer, OptimizerState
@@ -23,13 +24,15 @@ class Trainer:
 
     A step is what one batch of ``fit`` is: gradient of the weighted mean loss of the rows given, penalty, clipping,
     update.  The trainer keeps the optimiser's state and its work space; the network is updated in place.  Pickling a
-    trainer keeps its network with it, so that both go on together.
+    trainer keeps its network with it, so that both go on together.  Threads may share one: their steps are taken one
+    after the other.
 
     Attributes
     ----------
     network : Network
+        Cannot be assigned: make another trainer.
     optimizer : OptimizerState
-        Settings, slots and steps; may be handed to ``fit(optimizer=...)``.
+        Settings, slots and steps; may be handed to ``fit(optimizer=...)``.  Cannot be assigned; its settings can.
 
     Examples
     --------
@@ -52,16 +55,27 @@ class Trainer:
         backend: str | None = None,
         num_threads: int | None = None,
     ) -> None:
-        self.network = network
-        self.optimizer = OptimizerState.of(optimizer, network.n_parameters, network.dtype)
-        self.optimizer.optimizer.hyper(0, 1)  # a schedule that needs an end or epochs says so now
+        self._network = network
+        self._optimizer = OptimizerState.of(optimizer, network.n_parameters, network.dtype)
+        self._optimizer.optimizer.hyper(0, 1)  # a schedule that needs an end or epochs says so now
         self._const = network.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
         self._backend = backend
         self._num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
         self._prepare()
         self._key = int(network.rng.integers(2**63)) if np.any(dropout) else 0
 
+    @property
+    def network(self) -> Model:
+        """The network that is trained."""
+        return self._network
+
+    @property
+    def optimizer(self) -> OptimizerState:
+        """The optimiser's state."""
+        return self._optimizer
+
     def _prepare(self) -> None:
+        self._lock = threading.Lock()  # the buffers below are one step's at a time
         self._kernels = backends.kernels(self._backend)
         self._grad = aligned(self.network.n_parameters, self.network.dtype)
         self._losses = np.empty((1, 2))
@@ -95,13 +109,16 @@ class Trainer:
         ValueError, TypeError
             For rows, columns or values that do not fit; nothing is changed.
         DivergenceError
-            If the loss is not finite; nothing is changed.
+            If the loss is not finite; nothing is changed.  If a parameter is not finite after the step.
         """
-        network = self.network
-        data = encode(network, X, y, sample_weight)
+        data = encode(self._network, X, y, sample_weight)
+        with self._lock:
+            return self._step(data)
+
+    def _step(self, data: Data) -> float:
+        network, state = self._network, self._optimizer
         if data.X.rows != self._rows:
             self._make_room(data.X.rows)
-        state = self.optimizer
         finished = self._kernels.train(
             network.plan, self._const, network.loss_code, state.rule, state.optimizer.hyper(state.steps, 1),
             state.steps, network.theta, self._grad, state.slots, *data.X[:3], data.targets.T, data.weights,
@@ -109,14 +126,30 @@ class Trainer:
         )  # fmt: skip
         loss = float(self._losses[0, 0] + self._losses[0, 1])
         if not finished:
+            if not np.isfinite(network.theta).all():
+                raise DivergenceError(
+                    f"step {state.steps + 1}: the network's parameters are not finite, so no step can be taken from "
+                    "them. Put finite ones back: net.theta = copy."
+                )
             raise DivergenceError(
                 f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. Try a smaller learning rate, "
                 "clip_norm=1.0, or standardised inputs."
             )
         if data.targets.multilabel or data.targets.labels.size:
             network.multilabel = data.targets.multilabel
-        state.steps += 1
+        self._stepped()
         return loss
+
+    def _stepped(self) -> None:
+        """Count the step; raise where it took a parameter beyond its dtype. To undo it would take a copy per step."""
+        state = self._optimizer
+        state.steps += 1
+        if not np.isfinite(self._network.theta).all():
+            raise DivergenceError(
+                f"step {state.steps}: a parameter is no longer finite, and the step is not undone. Put parameters that "
+                "you kept back (net.theta = copy), make a new trainer, and try a smaller learning rate, clip_norm=1.0, "
+                "or standardised inputs."
+            )
 
     def apply_gradient(self, g: Any) -> None:
         """Take one optimiser step with a gradient of the caller's, for instance one summed over processes.
@@ -132,19 +165,22 @@ class Trainer:
         ------
         ValueError
             If the shape differs or an entry is not finite; nothing is changed.
+        DivergenceError
+            If a parameter is not finite after the step.
         """
-        network, state = self.network, self.optimizer
+        network, state = self._network, self._optimizer
         gradient = vector(g, "g", network.n_parameters, network.dtype)
-        self._grad[...] = gradient
-        hyper = state.optimizer.hyper(state.steps, 1)[0]
-        self._kernels.update(
-            network.plan, state.rule, hyper, state.steps, network.theta, self._grad, state.slots
-        )
-        state.steps += 1
+        with self._lock:
+            self._grad[...] = gradient
+            hyper = state.optimizer.hyper(state.steps, 1)[0]
+            self._kernels.update(
+                network.plan, state.rule, hyper, state.steps, network.theta, self._grad, state.slots
+            )
+            self._stepped()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without buffers and kernels."""
-        kept = ("network", "optimizer", "_const", "_key", "_backend", "_num_threads")
+        """Return the state without buffers, kernels and lock."""
+        kept = ("_network", "_optimizer", "_const", "_key", "_backend", "_num_threads")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

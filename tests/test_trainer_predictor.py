@@ -148,6 +148,56 @@ def test_the_rule_of_a_live_state_stays():
         net.fit(X, y, optimizer="sgd", callbacks=[change])
 
 
+def test_threads_may_share_a_trainer(backend):
+    X, y = blobs()
+    net = Network([5, 16, 3], output="softmax", seed=0)
+    trainer = net.trainer("adam", backend=backend.name)
+    failed = []
+
+    def train(k):
+        try:
+            for i in range(60):
+                rows = 1 + (7 * i + 53 * k) % 200
+                trainer.step(X[:rows], y[:rows])
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=train, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert trainer.optimizer.steps == 240
+    assert np.isfinite(net.theta).all()
+
+
+def test_what_a_trainer_trains_stays():
+    net = Network([5, 3], output="softmax", seed=0)
+    trainer = net.trainer("sgd")
+    with pytest.raises(AttributeError, match="network"):
+        trainer.network = Network([50, 3], output="softmax", seed=0)
+    with pytest.raises(AttributeError, match="optimizer"):
+        trainer.optimizer = Network([50, 3], output="softmax", seed=0).trainer("adam").optimizer
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_parameters_that_overflow_are_told(backend):
+    X, y = blobs()
+    net = Network([5, 3], output="softmax", seed=0)
+    trainer = net.trainer(SGD(0.9), backend=backend.name)
+    with pytest.raises(DivergenceError, match=r"step [23]: a parameter is no longer finite, .* not undone.*net.theta"):
+        for _ in range(200):
+            trainer.apply_gradient(np.full(net.n_parameters, 3e38))
+    with pytest.raises(DivergenceError, match="parameters are not finite.*net.theta = "):
+        trainer.step(X, y)
+    net = Network([5, 3], output="softmax", seed=0)
+    trainer = net.trainer(SGD(3e38), backend=backend.name)
+    with pytest.raises(DivergenceError, match="step 1: a parameter is no longer finite"):
+        trainer.step(100 * X, y)
+
+
 def test_a_bad_step_changes_nothing():
     X, y = blobs()
     net = Network([5, 3], output="softmax", seed=0)
