@@ -40,6 +40,11 @@ __all__ = [
 
 BACKENDS = ("cython", "numba", "numpy")
 MOST_THREADS = 256  # as kernels/c/pool.c has it
+REMEDIES = {
+    "cython": "pip install --force-reinstall --only-binary fastnn-kernels fastnn-kernels",
+    "numba": 'pip install "fastnn-kernels[numba]"',
+    "numpy": "pip install --force-reinstall fastnn-kernels",
+}
 SERIAL_WORK = 1e6  # floating-point operations between two barriers below which one thread is used; 2 us at 500 GFLOP/s
 
 _process_backend: str | None = None
@@ -71,14 +76,16 @@ def kernels(name: str | None = None) -> Kernels:
     chosen = get_backend() if name is None else choice(name, "backend", BACKENDS)
     found = _load(chosen)
     if isinstance(found, str):
-        remedy = {
-            "numba": 'Install it with: pip install "fastnn-kernels[numba]"',
-            "cython": "If it was not built, reinstall fastnn-kernels from a wheel for this platform, or with a C "
-            "compiler present.",
-            "numpy": "Reinstall fastnn-kernels.",
-        }[chosen]
-        raise MissingDependencyError(f"the {chosen} backend is not available: {found}. {remedy}")
+        told = f"the {chosen} backend is not available: {found.rstrip('.')}."
+        if "FASTNN_ISA" not in found:  # that reason says itself what to do
+            told += f" To have it: {remedy(chosen, found)}"
+        raise MissingDependencyError(told)
     return found
+
+
+def remedy(name: str, reason: str) -> str:
+    """Return what brings a backend that is missing for this reason."""
+    return "unset FASTNN_ISA" if "FASTNN_ISA" in reason else REMEDIES[name]
 
 
 def available_backends() -> tuple[str, ...]:
@@ -183,19 +190,30 @@ def get_num_threads() -> int:
     That is: `set_num_threads`, else ``FASTNN_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors that this
     process's affinity and its control group's quota allow.
 
+    Raises ValueError where ``FASTNN_NUM_THREADS`` holds no whole number of at least 1.
+
     Examples
     --------
     >>> get_num_threads() >= 1
     True
     """
+    return num_threads_source()[0]
+
+
+def num_threads_source() -> tuple[int, str]:
+    """Return what `get_num_threads` returns, and where it has the number from."""
     if _process_threads is not None:
-        return _process_threads
-    for variable in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        # OMP_NUM_THREADS may be a list, one number per nesting level
-        text = os.environ.get(variable, "").partition(",")[0].strip()
-        if text.isdecimal() and int(text) > 0:
-            return int(text)
-    return _processors()
+        return _process_threads, "set_num_threads"
+    text = os.environ.get("FASTNN_NUM_THREADS", "").strip()
+    if text:
+        if not (text.isdecimal() and int(text) > 0):
+            raise ValueError(f"FASTNN_NUM_THREADS must be a whole number of at least 1, got {text!r}.")
+        return int(text), "FASTNN_NUM_THREADS"
+    # OMP_NUM_THREADS may be a list, one number per nesting level; what is wrong in it is for OpenMP to tell
+    text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if text.isdecimal() and int(text) > 0:
+        return int(text), "OMP_NUM_THREADS"
+    return _processors(), "the processors that this process may use"
 
 
 @cache
@@ -234,7 +252,16 @@ def threads_for(work: float, num_threads: int | None) -> int:
 
 
 def config() -> dict[str, Any]:
-    """Return what `show_config` prints, as a dict."""
+    """Return what `show_config` prints, as a dict; what the environment has wrong is told in it, not raised."""
+    backend = backend_error = threads = threads_from = threads_error = None
+    try:
+        backend = get_backend()
+    except ValueError as error:
+        backend_error = str(error)
+    try:
+        threads, threads_from = num_threads_source()
+    except ValueError as error:
+        threads_error = str(error)
     compiled = _load("cython")
     compiled_info: dict[str, Any] = {}
     if not isinstance(compiled, str):
@@ -244,12 +271,15 @@ def config() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
-        "backend": get_backend(),
+        "backend": backend,
+        "backend_error": backend_error,
         "available": available_backends(),
         "missing": missing_backends(),
         "cpu_target": compiled_info.get("target"),
         "cpu_targets": tuple(compiled_info.get("targets", ())),
-        "num_threads": get_num_threads(),
+        "num_threads": threads,
+        "num_threads_from": threads_from,
+        "num_threads_error": threads_error,
     }
 
 
@@ -267,10 +297,10 @@ def show_config() -> None:
         ("python", found["python"]),
         ("numpy", found["numpy"]),
         ("platform", found["platform"]),
-        ("backends", ", ".join(found["available"]) + f"  (default: {found['backend']})"),
+        ("backends", ", ".join(found["available"]) + f"  (default: {found['backend'] or found['backend_error']})"),
         *((f"  no {name}", reason) for name, reason in found["missing"].items()),
         ("CPU target", f"{found['cpu_target']}  (this build and processor: {', '.join(found['cpu_targets'])})"
          if found["cpu_target"] else "none (compiled backend missing)"),
-        ("threads", str(found["num_threads"])),
+        ("threads", str(found["num_threads"] or found["num_threads_error"])),
     ]  # fmt: skip
     sys.stdout.write("".join(f"{name:<12} {value}\n" for name, value in lines))

@@ -105,6 +105,8 @@ def test_a_wrong_cpu_target_is_told_and_not_slow():
     """)
     assert "the cython backend is not available: FASTNN_ISA='v9' names no CPU target" in printed
     assert "[[0.]]" in printed
+    assert printed.count("Unset FASTNN_ISA to take the best.\n") == 2  # of show_config, and of the error
+    assert "install" not in printed
 
 
 def test_how_many_threads(monkeypatch, default_backend):
@@ -123,9 +125,23 @@ def test_how_many_threads(monkeypatch, default_backend):
     assert fastnn.backends.threads_for(10.0, None) == 1
     assert fastnn.backends.threads_for(10.0, 2) == 2
     fastnn.set_num_threads(None)
-    for wrong in ("0", "-1", "many", ""):
-        monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
-        assert fastnn.get_num_threads() == 5
+    monkeypatch.setenv("FASTNN_NUM_THREADS", " ")
+    assert fastnn.backends.num_threads_source() == (5, "OMP_NUM_THREADS")
+    for others in ("0", "-1", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", others)
+        assert fastnn.get_num_threads() == allowed
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "four", "1.5", "3,2"])
+def test_a_wrong_number_of_threads_in_the_environment(monkeypatch, default_backend, capsys, wrong):
+    fastnn.set_num_threads(None)
+    monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
+    with pytest.raises(ValueError, match=f"FASTNN_NUM_THREADS must be a whole number of at least 1, got '{wrong}'"):
+        fastnn.get_num_threads()
+    fastnn.show_config()
+    assert f"FASTNN_NUM_THREADS must be a whole number of at least 1, got '{wrong}'" in capsys.readouterr().out
+    fastnn.set_num_threads(2)
+    assert fastnn.backends.num_threads_source() == (2, "set_num_threads")
 
 
 def test_show_config_says_what_is_there_and_what_is_missing(capsys, monkeypatch):

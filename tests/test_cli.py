@@ -235,6 +235,8 @@ def test_info_json_has_the_same(good):
 
 def test_info_says_why_a_backend_is_missing_and_what_to_do(good, monkeypatch):
     monkeypatch.setattr(backends, "missing_backends", lambda: {"numba": "No module named 'numba'"})
+    found = json.loads(good("info", "--json"))
+    assert found["missing"]["numba"]["install"] == backends.REMEDIES["numba"]
     out = good("info")
     assert "no numba: No module named 'numba'" in out
     assert 'pip install "fastnn-kernels[numba]"' in out
@@ -253,6 +255,9 @@ def test_info_names_what_the_environment_changes(good, folder, monkeypatch):
     assert re.search(r"^threads +3 +\(from FASTNN_NUM_THREADS\)$", out, re.MULTILINE)
     assert re.search(rf"^mnist +{re.escape(str(folder / 'data' / 'mnist'))}$", out, re.MULTILINE)
     assert "Did you mean 'numpy'?" in out
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "four")
+    out = good("info")
+    assert re.search(r"^threads +FASTNN_NUM_THREADS must be a whole number .*got 'four'", out, re.MULTILINE)
 
 
 # ---- train

@@ -82,7 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
     _train(runs, hand, epochs)
     results = [run.finish() for run in runs]
     by_hand = hand.finish()
-    missing = {name: f"not available: {_remedy(name)}" for name in backends.missing_backends()}
+    missing = {
+        name: f"not available: {backends.remedy(name, reason)}" for name, reason in backends.missing_backends().items()
+    }
     others = _others(settings, data, missing)
     print()
     print("\n".join(_table(results, by_hand, others, missing)))
@@ -138,12 +140,8 @@ def _introduce(name: str, data: Dataset, settings: Settings) -> None:
 def _machine() -> str:
     found = backends.config()
     target = f", CPU target {found['cpu_target']}" if found["cpu_target"] else ""
-    threads = found["num_threads"]
+    threads = backends.get_num_threads()
     return f"{threads} thread{'s' if threads > 1 else ''}{target}, Python {found['python']}, NumPy {found['numpy']}"
-
-
-def _remedy(backend: str) -> str:
-    return info.REMEDIES.get(backend, "pip install --force-reinstall fastnn-kernels")
 
 
 def _prepare(settings: Settings, data: Dataset) -> list[BackendRun]:

@@ -6,7 +6,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import textwrap
 from importlib import metadata
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from .._version import __version__
 from ..datasets import files
 from .options import Commands
 from .text import labelled
@@ -39,11 +37,6 @@ PACKAGES = {
 BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 OWN_VARIABLES = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_NUM_THREADS", "FASTNN_DATA")
 
-REMEDIES = {
-    "numba": 'pip install "fastnn-kernels[numba]"',
-    "cython": "pip install --force-reinstall --only-binary fastnn-kernels fastnn-kernels",
-}
-
 DATA = {"mnist": "idx", "fashion-mnist": "idx", "housing": "housing", "catvnoncat": "catvnoncat"}
 
 
@@ -67,29 +60,14 @@ def blas_overrides() -> dict[str, str]:
 
 def collect() -> dict[str, Any]:
     """Return what there is to know about this installation, as plain JSON values."""
-    try:
-        chosen, trouble = backends.get_backend(), None
-    except ValueError as error:  # FASTNN_BACKEND names an unknown one: that is what info is asked about
-        chosen, trouble = None, str(error)
-    compiled: dict[str, Any] = {}
-    if "cython" in backends.available_backends():
-        compiled = importlib.import_module("fastnn.kernels.cython_kernels").info()
+    found = backends.config()
     return {
-        "fastnn": __version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
+        **found,
         "packages": {name: _version(name) for name in PACKAGES},
-        "backend": chosen,
-        "backend_error": trouble,
-        "available": list(backends.available_backends()),
         "missing": {
-            name: {"reason": reason, "install": REMEDIES.get(name, "pip install --force-reinstall fastnn-kernels")}
-            for name, reason in backends.missing_backends().items()
+            name: {"reason": reason, "install": backends.remedy(name, reason)}
+            for name, reason in found["missing"].items()
         },
-        "cpu_target": compiled.get("target"),
-        "cpu_targets": list(compiled.get("targets", ())),
-        "num_threads": backends.get_num_threads(),
-        "num_threads_from": _threads_from(),
         "environment": {name: os.environ[name] for name in OWN_VARIABLES if name in os.environ},
         "blas_overrides": blas_overrides(),
         "data": {name: _data(name, room) for name, room in DATA.items()},
@@ -103,15 +81,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _threads_from() -> str:
-    """Say where `get_num_threads` has its number from."""
-    for variable in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(variable, "").partition(",")[0].strip()
-        if text.isdecimal() and int(text) > 0:
-            return variable
-    return "the processors that this process may use"
 
 
 def _data(name: str, room: str) -> dict[str, Any]:
@@ -139,7 +108,8 @@ def _text(found: dict[str, Any]) -> str:
         lines.append(labelled("CPU", f"target {found['cpu_target']}   (this build and processor: {others})"))
     else:
         lines.append(labelled("CPU", "no target: the compiled backend is missing"))
-    lines.append(labelled("threads", f"{found['num_threads']}   (from {found['num_threads_from']})"))
+    threads = f"{found['num_threads']}   (from {found['num_threads_from']})"
+    lines.append(labelled("threads", found["num_threads_error"] or threads))
     if found["environment"]:
         lines.append(labelled("variables", "\n".join(f"{k}={v}" for k, v in found["environment"].items())))
     if found["blas_overrides"]:
