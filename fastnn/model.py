@@ -37,6 +37,12 @@ OUTPUT_LOSSES: dict[str, tuple[str, ...]] = {
     **{name: PLAIN for name in ACTIVATION if name not in ("sigmoid", "identity")},
 }
 DTYPES = ("float32", "float64")
+# What theta, plan and kernels rest on: another value takes another network.
+FIXED = frozenset({
+    "sizes", "activations", "output", "loss", "loss_parameter", "bias", "input_scale", "dtype", "link", "loss_code",
+    "domain", "plan",
+})  # fmt: skip
+REBUILT = FIXED | {"_theta", "multilabel", "seed", "rng"}  # attributes that a copy gets from config, theta and the generator
 ALWAYS_THERE = 1 << 26  # bytes; to ask the system takes longer than to make a network this small
 
 
@@ -56,7 +62,10 @@ class Views(Sequence[Array]):
 
     def __getitem__(self, index: Any) -> Any:
         """Return one view, or a list of them for a slice."""
-        return self._arrays[index]
+        try:
+            return self._arrays[index]
+        except IndexError:
+            raise IndexError(f"there is no {self._name}[{index}]: this network has {len(self)} layers.") from None
 
     def __iter__(self) -> Iterator[Array]:
         """Iterate over the views."""
@@ -66,7 +75,7 @@ class Views(Sequence[Array]):
         """Copy an array into one layer's view."""
         if isinstance(index, slice):
             raise TypeError(f"assign {self._name} one layer at a time: {self._name}[l] = array.")
-        target = self._arrays[index]
+        target = self[index]
         name = f"{self._name}[{index}]"
         if target.ndim == 2:
             target[...] = matrix(value, name, (target.shape[0], target.shape[1]), target.dtype)
@@ -108,9 +117,7 @@ class Model:
                 f"output='softmax' needs two outputs or more, got sizes[-1] = {self.sizes[-1]}. Use output='sigmoid'."
             )
         self.loss, self.loss_parameter = resolve_loss(loss, self.output)
-        if not isinstance(bias, (bool, np.bool_)):
-            raise TypeError(f"bias must be True or False, got {bias!r}.")
-        self.bias = bool(bias)
+        self.bias = truth(bias, "bias")
         self.input_scale = real(input_scale, "input_scale", 0, open_low=True)
         self.dtype = _dtype(dtype)
         self.multilabel = False
@@ -119,6 +126,17 @@ class Model:
         self.rng = np.random.default_rng(self.seed)
         self._theta = self._allocate()
         initialise(init, self.plan, self.rng, self._theta)
+
+    __init__.__qualname__ = "Network"  # for Python's message about a missing argument
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but none that the kernels rely on."""
+        if name in FIXED and name in self.__dict__:
+            raise AttributeError(
+                f"{name} of a network cannot be changed. Build another: Network(...), or Network.from_weights(...) to "
+                "keep the parameters."
+            )
+        object.__setattr__(self, name, value)
 
     def _derive(self) -> None:
         """Set what follows from the names: plan, codes, link and loss domain."""
@@ -132,6 +150,7 @@ class Model:
             self.plan = P.make_plan(self.sizes, acts, self.link, self.bias)
         except OverflowError as error:
             raise MemoryError(f"sizes {self.sizes} are too large: {error}.") from error
+        self.plan.flags.writeable = False
 
     def _allocate(self) -> Array:
         """Return space for theta; raise MemoryError, before anything is touched, where it exceeds the memory.
@@ -245,21 +264,22 @@ class Model:
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state that pickle and copy keep."""
+        """Return the state that pickle and copy keep: whatever a subclass or the caller added included."""
         return {
             "config": self.config(),
             "theta": self._theta.copy(),
-            "rng": self.rng.bit_generator.state,
+            "rng": self.rng,
+            "others": {name: value for name, value in self.__dict__.items() if name not in REBUILT},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild from `__getstate__`'s result."""
+        """Rebuild from `__getstate__`'s result; a subclass's own constructor is not called."""
         config = dict(state["config"])
         multilabel = config.pop("multilabel")
-        self.__init__(config.pop("sizes"), init="zeros", **config)  # type: ignore[misc]
+        Model.__init__(self, config.pop("sizes"), init="zeros", **config)
         self._theta[...] = state["theta"]  # not through the setter: what diverged must still be copied
-        self.multilabel = multilabel
-        self.rng.bit_generator.state = state["rng"]
+        self.multilabel, self.rng = multilabel, state["rng"]
+        self.__dict__.update(state["others"])
 
     def soft_update(self, other: Model, tau: float) -> None:
         """Move the parameters towards another network's: theta <- (1 - tau) theta + tau other.theta.
@@ -348,6 +368,13 @@ def resolve_loss(loss: str | Mapping[str, float] | None, output: str) -> tuple[s
     high = 1.0 if name == "quantile" else np.inf
     value = default if parameter is None else parameter
     return name, real(value, f"the parameter of {name}", 0, high, open_low=True, open_high=True)
+
+
+def truth(value: object, name: str) -> bool:
+    """Return value as a bool; raise TypeError for what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:

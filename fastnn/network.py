@@ -79,15 +79,6 @@ class Network(Differentiable):
     history: History | None = None
     _optimizer_state: OptimizerState | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state that pickle and copy keep: the last fit's history and optimiser state included."""
-        return {**super().__getstate__(), "history": self.history, "optimizer_state": self._optimizer_state}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild from `__getstate__`'s result."""
-        super().__setstate__(state)
-        self.history, self._optimizer_state = state["history"], state["optimizer_state"]
-
     @classmethod
     def from_weights(
         cls,

@@ -180,6 +180,15 @@ def test_refused_assignment_changes_nothing(bad):
         net.weights[0] = np.zeros((2, 2))
     with unmodified(net.theta), pytest.raises(TypeError, match="one layer at a time"):
         net.weights[:] = [np.zeros((2, 1))]
+    with pytest.raises(IndexError, match=r"no weights\[5\]: this network has 1 layers"):
+        net.weights[5]
+    with pytest.raises(IndexError, match=r"biases\[-3\]"):
+        net.biases[-3] = [0.0]
+
+
+def test_a_missing_output_names_the_network():
+    with pytest.raises(TypeError, match=r"^Network\(\) missing .* 'output'"):
+        Network([4, 3])
 
 
 # ---- config, from_weights

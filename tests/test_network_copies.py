@@ -61,6 +61,47 @@ def test_subclasses_copy_as_themselves():
     assert type(Mine([2, 1], output="identity", seed=0).copy()) is Mine
 
 
+class Digits(Network):
+    """A network with a constructor and attributes of its own."""
+
+    def __init__(self, hidden):
+        super().__init__([5, hidden, 3], output="softmax", seed=0)
+        self.names = ["a", "b", "c"]
+        self.itself = self
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_subclass_keeps_what_is_its_own(how, tmp_path):
+    net = Digits(4)
+    net.rng.random()
+    made = COPIES[how](net, tmp_path)
+    assert type(made) is Digits
+    assert same_bits(made.theta, net.theta)
+    assert made.names == net.names
+    assert made.names is not net.names
+    assert made.itself is made
+    assert made.rng is not net.rng
+    assert made.rng.random() == net.rng.random()
+
+
+def test_what_the_kernels_rely_on_cannot_be_changed(backend):
+    X, y = blobs()
+    net = Network([5, 4, 3], output="softmax", seed=0)
+    for net in (net, net.copy()):
+        others = {
+            "sizes": (5, 9, 3), "activations": ("tanh",), "output": "sigmoid", "loss": "huber", "loss_parameter": 2.0,
+            "bias": False, "input_scale": 2.0, "dtype": np.dtype("f8"), "plan": net.plan.copy(),
+        }  # fmt: skip
+        for name, value in others.items():
+            with pytest.raises(AttributeError, match=f"^{name} of a network cannot be changed. Build another"):
+                setattr(net, name, value)
+        with pytest.raises(ValueError, match="read-only"):
+            net.plan[1, 1] = 10**6
+        net.fit(X, y, epochs=1, backend=backend.name)  # kernels take a plan that is read-only
+        net.predict(X, backend=backend.name)
+        net.mine, net.seed = 1, 2
+
+
 # ---- soft_update
 
 
