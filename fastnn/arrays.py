@@ -18,6 +18,7 @@ __all__ = ["Input", "aligned", "apart", "as_class_weights", "as_input", "as_outp
 
 PASSED = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 CHUNK = 1 << 18  # elements looked at in one go when X is searched for NaN: fits L2 and needs no large temporary
+OF_ROWS = " Remove or impute the rows that are not."  # said of X alone: theta, weights and targets want other remedies
 ALIGNMENT = 64  # bytes; a cache line and an AVX-512 register
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -49,14 +50,20 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
     return array
 
 
-def numeric(value: Any, name: str) -> Array:
+def numeric(value: Any, name: str, form: str = "an array") -> Array:
     """Return value as a native-endian, aligned real array, without a copy where it is one already.
+
+    ``form`` is what the message about an object that is no array says was expected.
 
     Raises
     ------
     TypeError
         For objects, strings, complex numbers, dates and ragged lists.
+    ValueError
+        For masked entries and sparse matrices.
     """
+    if hasattr(value, "tocsr"):
+        raise ValueError(f"{name} is sparse; only X may be. Use {name}.toarray().")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries; fill them first, for instance with {name}.filled(0).")
     try:
@@ -64,7 +71,7 @@ def numeric(value: Any, name: str) -> Array:
     except ValueError as error:
         raise TypeError(f"{name} must be a rectangular array of numbers; NumPy says: {error}") from error
     if array.dtype.kind == "O":
-        array = _from_objects(array, name)
+        array = _from_objects(array, name, form)
     if array.dtype.kind not in "buif":
         what = {"c": "complex numbers", "U": "strings", "S": "byte strings", "M": "dates", "m": "time spans"}
         raise TypeError(
@@ -78,10 +85,12 @@ def numeric(value: Any, name: str) -> Array:
     return array
 
 
-def _from_objects(array: Array, name: str) -> Array:
+def _from_objects(array: Array, name: str, form: str) -> Array:
     """Return an object array of plain numbers (a mixed DataFrame's) as float64; anything else raises TypeError."""
     for position, entry in enumerate(array.flat):
         if not isinstance(entry, (int, float, np.number, np.bool_)) or isinstance(entry, np.complexfloating):
+            if array.ndim == 0:
+                raise TypeError(f"{name} must hold real numbers, {form}; got {type(entry).__name__} {entry!r:.60}.")
             place = ", ".join(str(i) for i in np.unravel_index(position, array.shape))
             raise TypeError(
                 f"{name} must hold real numbers, got dtype object with {type(entry).__name__} {entry!r:.60} at "
@@ -133,14 +142,15 @@ def as_input(
     dtype = np.dtype(dtype)
     if hasattr(X, "tocsr"):
         return _sparse_input(X, n_in, dtype, name, check_finite)
-    array = numeric(X, name)
+    form = f"{kinds}, (rows, {n_in})"
+    array = numeric(X, name, form)
     if array.ndim != 2:
         hint = f" Use {name}.reshape(1, -1) for one row." if array.ndim == 1 else ""
-        raise ValueError(f"{name} must be {kinds}, (rows, {n_in}), got shape {array.shape}.{hint}")
+        raise ValueError(f"{name} must be {form}, got shape {array.shape}.{hint}")
     _check_columns(array.shape, n_in, name)
     array = narrowed(array, dtype)
     if check_finite and array.dtype.kind == "f":
-        check_values(array, dtype, name)
+        check_values(array, dtype, name, advice=OF_ROWS)
     return Input(array, NO_INDICES, NO_INDICES, array.shape[0])
 
 
@@ -155,7 +165,8 @@ def _check_columns(shape: tuple[int, ...], n_in: int, name: str) -> None:
 
 def _sparse_input(X: Any, n_in: int, dtype: np.dtype[Any], name: str, check_finite: bool) -> Input:
     if len(X.shape) != 2:
-        raise ValueError(f"{name} must be 2-D, (rows, {n_in}), got shape {X.shape}.")
+        hint = f" Use {name}.reshape(1, -1) for one row." if len(X.shape) == 1 else ""
+        raise ValueError(f"a sparse {name} must be 2-D, (rows, {n_in}), got shape {X.shape}.{hint}")
     _check_columns(X.shape, n_in, name)
     X = X.tocsr()
     data = np.ascontiguousarray(narrowed(numeric(X.data, name), dtype)).reshape(1, -1)
@@ -167,8 +178,9 @@ def _sparse_input(X: Any, n_in: int, dtype: np.dtype[Any], name: str, check_fini
     data, indices = data[:, :stored], indices[:stored]
     if check_finite and data.dtype.kind == "f":
         check_values(
-            data, dtype, name, lambda at: (int(np.searchsorted(indptr, at[1], "right")) - 1, int(indices[at[1]]))
-        )
+            data, dtype, name, lambda at: (int(np.searchsorted(indptr, at[1], "right")) - 1, int(indices[at[1]])),
+            OF_ROWS,
+        )  # fmt: skip
     return Input(data, indices, indptr, X.shape[0])
 
 
@@ -189,12 +201,13 @@ def _check_csr(indices: Array, indptr: Array, shape: tuple[int, int], nnz: int, 
 
 
 def check_values(
-    array: Array, dtype: np.dtype[Any], name: str, place_of: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
-) -> None:
+    array: Array, dtype: np.dtype[Any], name: str, place_of: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None,
+    advice: str = "",
+) -> None:  # fmt: skip
     """Raise ValueError at the first entry that is not finite or does not fit dtype.
 
-    ``place_of`` maps the entry's index to what the message shall name.  The array is searched in chunks by its smallest
-    and largest entry: one pass, no temporary of its size.
+    ``place_of`` maps the entry's index to what the message shall name; ``advice`` ends the one about NaN and infinity.
+    The array is searched in chunks by its smallest and largest entry: one pass, no temporary of its size.
     """
     largest = float(np.finfo(dtype).max) if array.dtype.itemsize > dtype.itemsize else np.inf
     step = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
@@ -216,9 +229,7 @@ def check_values(
                 f"{name}[{place}] is {entry:g}, too large for {dtype.name} (at most {largest:g}). "
                 "Scale the data, or use dtype='float64'."
             )
-        raise ValueError(
-            f"{name}[{place}] is {entry}; {name} must be finite. Remove or impute the rows that are not."
-        )
+        raise ValueError(f"{name}[{place}] is {entry}; {name} must be finite.{advice}")
 
 
 def matrix(value: Any, name: str, shape: tuple[int, int], dtype: Any) -> Array:

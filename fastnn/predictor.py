@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.kernels.table import Kernels
 
 from . import backends
-from .arrays import Array, aligned, apart, as_input, as_output
+from .arrays import Array, aligned, apart, as_input, as_output, numeric
 from .backends import threads_for
 from .checks import whole
 from .model import Model
@@ -92,12 +92,14 @@ class Predictor:
 
         Raises
         ------
-        ValueError
-            For another number of columns, or an ``out`` that does not fit.
+        TypeError, ValueError
+            For what `Network.predict` refuses but NaN, and an ``out`` that does not fit.
         """
-        single = getattr(x, "ndim", None) == 1 or (isinstance(x, (list, tuple)) and np.ndim(x) == 1)
+        if isinstance(x, (list, tuple)):
+            x = numeric(x, "x")
+        single = getattr(x, "ndim", None) == 1 and (isinstance(x, np.ndarray) or not hasattr(x, "tocsr"))
         if single:
-            x = np.asarray(x).reshape(1, -1)
+            x = np.asanyarray(x).reshape(1, -1)
         X = as_input(x, self.sizes[0], self.dtype, "x", check_finite=False, kinds="1-D or 2-D")
         n_out = self.sizes[-1]
         result = as_output(out, (n_out,) if single else (X.rows, n_out), self.dtype)

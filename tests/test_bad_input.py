@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ BAD_X = [
     ("1-D", lambda: X[0], ValueError, r"X must be 2-D, .rows, 4., got shape .4,.*X.reshape.1, -1."),
     ("3-D", lambda: X[None], ValueError, "must be 2-D.*1, 10, 4"),
     ("a number", lambda: 3.0, ValueError, "must be 2-D"),
-    ("None", lambda: None, TypeError, "X must hold real numbers.*NoneType None"),
+    ("None", lambda: None, TypeError, r"X.* must hold real numbers, 2-D, \(rows, 4\); got NoneType None\.$"),
     ("NaN", lambda: changed(X, (7, 2), NAN), ValueError, r"X\[7, 2\] is nan; X must be finite. Remove or impute"),
     ("inf", lambda: changed(X, (0, 3), -INF), ValueError, r"X\[0, 3\] is -inf; X must be finite"),
     ("NaN float16", lambda: changed(X, (1, 1), NAN, "f2"), ValueError, r"X\[1, 1\] is nan"),
@@ -101,9 +102,9 @@ BAD_Y = [
     ("label too large", NET, changed(Y, 4, 7), ValueError, r"y\[4\] is 7; this network has 3 outputs"),
     ("label negative", NET, changed(Y, 4, -1), ValueError, r"y\[4\] is -1"),
     ("label not whole", NET, changed(Y, 4, 0.5, float), ValueError, r"y\[4\] is 0.5; labels must be whole"),
-    ("label NaN", NET, changed(Y, 4, NAN, float), ValueError, r"y\[4\] is nan"),
+    ("label NaN", NET, changed(Y, 4, NAN, float), ValueError, r"y\[4\] is nan; y must be finite\.$"),
     ("strings", NET, np.array(list("abcabcabca")), TypeError, "strings.*np.unique.y, return_inverse=True."),
-    ("None", NET, None, TypeError, "y must hold real numbers"),
+    ("None", NET, None, TypeError, r"y must hold real numbers, an array; got NoneType None\."),
     ("objects", NET, changed(Y, 3, None, object), TypeError, r"NoneType None at y\[3\]"),
     ("3-D", NET, np.zeros((10, 3, 1)), ValueError, "y must be 1-D or 2-D"),
     ("wrong columns", NET, np.eye(4)[Y], ValueError, "y must have 3 columns, one per output, got 4"),
@@ -194,8 +195,10 @@ CALLS = [
     (fit(sample_weight=np.ones(9)), ValueError, r"sample_weight must have shape \(10,\), got \(9,\)"),
     (fit(sample_weight=np.ones((10, 1))), ValueError, "sample_weight must have shape"),
     (fit(sample_weight=changed(np.ones(10), 3, -2)), ValueError, r"\[3\] is -2; weights must not be negative"),
-    (fit(sample_weight=changed(np.ones(10), 3, NAN)), ValueError, r"sample_weight\[3\] is nan"),
+    (fit(sample_weight=changed(np.ones(10), 3, NAN)), ValueError, r"\[3\] is nan; sample_weight must be finite\.$"),
     (fit(sample_weight=np.zeros(10)), ValueError, "sample_weight is zero everywhere"),
+    (fit(validation_data=(X, Y, np.zeros(10))), ValueError, "validation_data is zero everywhere, so no row counts"),
+    (lambda: NET.fit(X, sparse()), ValueError, r"^y is sparse; only X may be. Use y.toarray\(\).$"),
     (fit(sample_weight=np.full(10, 1e38)), ValueError,
      r"sample_weight gives the rows a total weight of 1e\+39, too large for float32 .*Scale the weights down: only"),
     (fit(validation_data=(X, Y, np.full(10, 1e38))), ValueError, "sample_weight of validation_data gives the rows"),
@@ -274,7 +277,7 @@ CALLS = [
     (lambda: NET.input_gradient(X, -1), ValueError, "output must be at least 0"),
     (lambda: NET.input_gradient(X, 0.5), TypeError, "output must be a whole number"),
     (lambda: NET.loss_grad(X, Y, theta=np.zeros(3)), ValueError, r"theta must have shape \(43,\), got \(3,\)"),
-    (lambda: NET.loss_grad(X, Y, theta=np.full(43, NAN)), ValueError, r"theta\[0\] is nan"),
+    (lambda: NET.loss_grad(X, Y, theta=np.full(43, NAN)), ValueError, r"theta\[0\] is nan; theta must be finite\.$"),
     (lambda: NET.loss_grad(X, Y, l2=-1), ValueError, "l2 must be"),
     # optimisers, trainers and schedules in online training
     (lambda: NET.trainer(STATE), ValueError, "slots of shape"),
@@ -297,6 +300,12 @@ CALLS = [
     (lambda: NET.predictor()(X[:, :3]), ValueError, "x has 3 columns; this network takes 4"),
     (lambda: NET.predictor()(X[None]), ValueError, "x must be"),
     (lambda: NET.predictor()(["a"] * 4), TypeError, "x must hold real numbers"),
+    (lambda: NET.predictor()([[1, 2], [3]]), TypeError, "x must be a rectangular array"),
+    (lambda: NET.predictor()(None), TypeError, r"x must hold real numbers, 1-D or 2-D, \(rows, 4\); got NoneType None"),
+    (lambda: NET.predictor()(np.ma.masked_less(X[0], 9)), ValueError, "x has masked entries"),
+    (lambda: NET.predictor()(SimpleNamespace(ndim=1, shape=(4,), tocsr=None)), ValueError,
+     r"sparse x must be 2-D.*Use x.reshape\(1, -1\)"),
+    (lambda: NET.predictor(num_threads=0), ValueError, "num_threads must be at least 1"),
     (lambda: NET.predictor().update(DOUBLE), ValueError, "this predictor is for .*float32; the network has .*float64"),
 ]  # fmt: skip
 
