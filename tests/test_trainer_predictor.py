@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import threading
 
@@ -13,6 +14,7 @@ from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
 from fastnn import SGD, Adam, DivergenceError, Network
+from fastnn.kernels import numpy_kernels
 from fastnn.optimizers import BY_SHORT_NAME
 
 # ---- Trainer
@@ -370,6 +372,54 @@ def test_a_predictor_unpickles_onto_another_backend(monkeypatch):
         made = pickle.loads(data)
     assert made._kernels.name == "numpy"
     assert_close(made(X), f(X), 1e-5)
+
+
+@pytest.fixture
+def packs(monkeypatch):
+    """Put in NumPy's place a backend that wants theta backwards behind three NaN; return the thetas that it packed."""
+    plain, load, packed_thetas = numpy_kernels.KERNELS, fastnn.backends._load, []
+
+    def packed_size(plan):
+        return 3 + sum(W.size + b.size for W, b in numpy_kernels.views(plan, np.zeros(1000)))
+
+    def pack(plan, theta, packed):
+        packed_thetas.append(theta.copy())
+        packed[:3], packed[3:] = np.nan, theta[::-1]
+
+    def predict(plan, const, packed, *others):
+        assert packed.shape == (packed_size(plan),)
+        return plain.predict(plan, const, packed[3:][::-1].copy(), *others)
+
+    packing = dataclasses.replace(plain, packed_size=packed_size, pack=pack, predict=predict)
+    monkeypatch.setattr(fastnn.backends, "_load", lambda name: packing if name == "numpy" else load(name))
+    return packed_thetas
+
+
+def test_a_backend_that_packs_theta_for_itself(packs, monkeypatch):
+    X, _ = blobs()
+    net = Network([5, 4, 3], output="softmax", seed=0)
+    with monkeypatch.context() as plainly:
+        plainly.setattr(fastnn.backends, "_load", lambda name: numpy_kernels.KERNELS)
+        expected, layers = net.predict(X), net.forward(X)
+    assert not packs
+    with fastnn.use_backend("numpy"):
+        assert same_bits(net.predict(X), expected)
+        assert len(packs) == 1
+        assert all(same_bits(one, other) for one, other in zip(net.forward(X), layers, strict=True))
+        assert len(packs[1]) == 5 * 4 + 4  # the first layer alone
+        f = net.predictor()
+        assert len(packs) == 3
+        for _ in range(2):  # a predictor packs once, and not per call
+            assert same_bits(f(X), expected)
+        assert len(packs) == 3
+        made = pickle.loads(pickle.dumps(f))
+        assert same_bits(made(X), expected)
+        assert len(packs) == 4
+    net.theta *= 2
+    f.update(net)
+    assert same_bits(packs[-1], net.theta)
+    assert same_bits(f(X), net.predict(X, backend="numpy"))
+    assert not np.array_equal(f(X), expected)
 
 
 def test_updates_while_others_call(backend):
