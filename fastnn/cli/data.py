@@ -8,6 +8,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -88,9 +89,7 @@ def _named(name: str, raw: bool = False) -> Dataset:
 
 
 def _folder(path: str, raw: bool = False) -> Dataset:
-    found = datasets.load_idx(path, raw=raw)
-    assert isinstance(found, Dataset)
-    return found
+    return cast(Dataset, datasets.load_idx(path, raw=raw))  # _kind found a directory, whose four files it returns
 
 
 def load_training(arguments: argparse.Namespace) -> Loaded:

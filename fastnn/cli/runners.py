@@ -16,6 +16,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends import use_backend
+from ..callbacks import History
 from ..datasets.dataset import Dataset
 from ..errors import FastNNError
 from ..network import Network
@@ -129,19 +130,17 @@ class BackendRun:
         network.predictor(backend=self.backend)(data.X_test[0])
         return time.perf_counter() - began, network
 
-    def _fit(self, network: Network, X: Array, y: Array, X_test: Array, y_test: Array) -> None:
+    def _fit(self, network: Network, X: Array, y: Array, X_test: Array, y_test: Array) -> History:
         """Train for one epoch, going on with the optimiser's state."""
         with use_backend(self.backend):
-            network.fit(
+            return network.fit(
                 X, y, epochs=1, batch_size=self.settings.batch_size, optimizer=self.settings.optimizer,
                 validation_data=(X_test, y_test), progress=False, resume=True,
             )  # fmt: skip
 
     def epoch(self) -> None:
         """Train for one epoch and look at the test part."""
-        self._fit(self.network, *self.data)
-        history = self.network.history
-        assert history is not None
+        history = self._fit(self.network, *self.data)
         self.result.seconds.append(history.seconds[0])
         self.result.loss.append(history.loss[0])
         self.result.test_loss.append(history.val_loss[0])
