@@ -15,6 +15,7 @@ from typing import Any
 
 from .arrays import Array
 from .checks import choice, real, whole
+from .model import truth
 from .optimizers import OptimizerState
 
 __all__ = ["Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit", "as_callbacks"]
@@ -92,6 +93,8 @@ class FitState:
         Seconds until the tightest `TimeLimit`, or infinity.
     validates : bool
         Whether the fit has validation data.
+    records : tuple of str
+        Names of the series that the history will have.
     """
 
     epoch: int
@@ -100,6 +103,7 @@ class FitState:
     optimizer: OptimizerState
     time_left: float = math.inf
     validates: bool = False
+    records: tuple[str, ...] = ()
 
 
 Callback = Callable[[FitState], Any]
@@ -132,7 +136,7 @@ class EarlyStopping:
     Raises
     ------
     ValueError
-        For an unknown series; at the start of a fit without validation data that shall be monitored.
+        For an unknown series; at the start of a fit that will not record it, which is then left undone.
 
     Examples
     --------
@@ -146,7 +150,7 @@ class EarlyStopping:
         self.patience = whole(patience, "patience", 1)
         self.min_delta = real(min_delta, "min_delta", 0)
         self.monitor = choice(monitor, "monitor", MONITORED)
-        self.restore_best = bool(restore_best)
+        self.restore_best = truth(restore_best, "restore_best")
         self._sign = -1.0 if monitor.endswith(("accuracy", "r2")) else 1.0
         self._reset()
 
@@ -159,6 +163,11 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping monitors {self.monitor!r}, and this fit has no validation data. "
                 "Pass validation_data to fit, or use monitor='loss'."
+            )
+        if state.records and self.monitor not in state.records:
+            raise ValueError(
+                f"EarlyStopping monitors {self.monitor!r}; what this fit records is {', '.join(state.records)}. "
+                "Monitor one of these."
             )
         self._reset()
 

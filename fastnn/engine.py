@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,7 +22,7 @@ from .backends import threads_for
 from .callbacks import Callback, FitState, History
 from .errors import DivergenceError, require
 from .model import Model
-from .optimizers import OptimizerState
+from .optimizers import Optimizer, OptimizerState
 from .targets import Targets, as_targets
 
 __all__ = ["Data", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
@@ -54,9 +54,17 @@ def encode(
     sample_weight: Any = None,
     class_weight: Any = None,
     names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+    *,
+    own_indices: bool = False,
 ) -> Data:
-    """Check X, y and weights against a model and return them as the kernels take them."""
+    """Check X, y and weights against a model and return them as the kernels take them.
+
+    ``own_indices`` copies the indices of a sparse X: what is checked once and used while callbacks run must not be
+    changed by them, for kernels follow it without looking.
+    """
     rows = as_input(X, model.sizes[0], model.dtype, names[0])
+    if own_indices and rows.indptr.size:
+        rows = rows._replace(indices=rows.indices.copy(), indptr=rows.indptr.copy())
     if rows.rows == 0:
         raise ValueError(f"{names[0]} is empty: it has no rows.")
     targets = as_targets(y, rows.rows, model.sizes[-1], model.output, model.domain, model.dtype, names[1])
@@ -168,12 +176,12 @@ def backward(
 def metrics(model: Model, data: Data, outputs: Array) -> dict[str, float]:
     """Return {"accuracy"} for class targets, else {"mse", "r2"}; weighted by the rows' weights.
 
-    accuracy is the share of rows that `classify` gets right, for a multilabel matrix of rows right in every column.
+    accuracy is the share of rows that `classify` gets right, for a 0/1 matrix of rows right in every column.
     mse is the mean over rows and outputs; r2 = 1 - residual / total sum of squares, averaged over outputs; an output
     whose target is constant counts 1 where it is met exactly, else 0 (scikit-learn's convention).
     """
     T, weights = data.targets.T, data.weights if data.weights.size else None
-    if data.targets.multilabel:
+    if data.targets.binary_rows:
         right = ((outputs >= 0.5) == (T >= 0.5)).all(axis=1)
         return {"accuracy": float(np.average(right, weights=weights))}
     if data.targets.labels.size:
@@ -184,6 +192,12 @@ def metrics(model: Model, data: Data, outputs: Array) -> dict[str, float]:
     spread = np.average(np.square(T - np.average(T, axis=0, weights=weights)), axis=0, weights=weights)
     r2 = np.where(spread > 0, 1 - squares / np.where(spread > 0, spread, 1), np.where(squares > 0, 0.0, 1.0))
     return {"mse": float(squares.mean()), "r2": float(r2.mean())}
+
+
+def metric_names(data: Data) -> tuple[str, ...]:
+    """Return the names under which `metrics` of validation data are recorded."""
+    classes = data.targets.binary_rows or data.targets.labels.size
+    return ("val_accuracy",) if classes else ("val_mse", "val_r2")
 
 
 def as_labels(outputs: Array) -> Array:
@@ -209,28 +223,51 @@ def fit(
     progress: bool | None,
     num_threads: int | None,
     validation: Data | None,
+    settings: Optimizer,
+    keep: Callable[[], None],
 ) -> History:
     """Train a model in place.
 
     All arguments have been checked.  ``history`` is filled as epochs end, so it holds the finished ones whatever
-    happens.
+    happens.  ``settings`` are what the optimiser goes on with.  ``keep`` is called when the fit has begun and when it
+    ends: what a callback's ``begin`` refuses has changed nothing.
 
     Raises
     ------
     DivergenceError
         At a loss or parameter that is not finite; theta, slots and steps are then those of the epoch's start.
     """
-    run = _Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
-    state = FitState(0, model, history, optimizer, validates=validation is not None)
-    _tell(callbacks, "begin", state)
+    earlier, optimizer.optimizer = optimizer.optimizer, settings
+    try:
+        run = _Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
+        records = ("loss", "data_loss", *(() if validation is None else (*metric_names(validation), "val_loss")))
+        state = FitState(0, model, history, optimizer, validates=validation is not None, records=records)
+        _tell(callbacks, "begin", state)
+    except BaseException:
+        optimizer.optimizer = earlier
+        raise
+    keep()
+    try:
+        _train(run, state, epochs, shuffle, callbacks, progress, validation, num_threads)
+    finally:
+        keep()  # again: a callback may have called fit
+    return history
+
+
+def _train(
+    run: _Run, state: FitState, epochs: int, shuffle: bool, callbacks: Sequence[Callback], progress: bool | None,
+    validation: Data | None, num_threads: int | None,
+) -> None:  # fmt: skip
+    history = state.history
     stopper: str | None = None
+    run.draw_key()
     with _bar(progress, epochs * run.batches) as bar:
         for _ in range(epochs):
             run.start_epoch(shuffle)
             stopper = run.train_epoch(state, callbacks, bar)
             run.end_epoch(state)
             if validation is not None:
-                _validate(model, kernels, validation, history, num_threads)
+                _validate(run.model, run.kernels, validation, history, num_threads)
             if bar is not None:
                 shown = {"loss": history.loss[-1], **({"val": history.val_loss[-1]} if history.val_loss else {})}
                 bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()}, refresh=False)
@@ -241,7 +278,6 @@ def fit(
                 history.stopped_by = stopper
                 break
     _tell(callbacks, "end", state)
-    return history
 
 
 class _Run:
@@ -263,9 +299,14 @@ class _Run:
         self.losses = np.empty((self.batches, 2))
         self.work = _work(kernels, "train", model, batch, self.threads)
         self.grad = aligned(model.n_parameters, model.dtype)
-        self.key = int(rng.integers(2**63)) if const[:, DROPOUT][1:].any() else 0
+        self.key = 0
         self.last_step = optimizer.steps + epochs * self.batches
         self.slice = int(min(max(FIRST_SLICE_FLOPS / self.flops, 1), FIRST_SLICE_BATCHES, self.batches))
+
+    def draw_key(self) -> None:
+        """Draw the key of the dropout masks, where there are any."""
+        if self.const[:, DROPOUT][1:].any():
+            self.key = int(self.rng.integers(2**63))
 
     def start_epoch(self, shuffle: bool) -> None:
         """Draw the order, lay out the hyperparameters, and remember where the epoch starts."""

@@ -42,7 +42,7 @@ FIXED = frozenset({
     "sizes", "activations", "output", "loss", "loss_parameter", "bias", "input_scale", "dtype", "link", "loss_code",
     "domain", "plan",
 })  # fmt: skip
-REBUILT = FIXED | {"_theta", "multilabel", "seed", "rng"}  # attributes that a copy gets from config, theta and the generator
+REBUILT = FIXED | {"_theta", "multilabel", "seed", "rng"}  # what a copy makes from config, theta and generator
 ALWAYS_THERE = 1 << 26  # bytes; to ask the system takes longer than to make a network this small
 
 
@@ -180,6 +180,14 @@ class Model:
     @theta.setter
     def theta(self, value: Any) -> None:
         self._theta[...] = vector(value, "theta", self.n_parameters, self.dtype)
+
+    def check_writable(self) -> None:
+        """Raise ValueError where the caller has made theta read-only: kernels would write all the same."""
+        if not self._theta.flags.writeable:
+            raise ValueError(
+                "net.theta is read-only, so the network cannot be trained. Set net.theta.flags.writeable = True, or "
+                "train a net.copy()."
+            )
 
     @property
     def weights(self) -> Views:

@@ -13,7 +13,8 @@ from .arrays import Array, apart, as_input, as_output, numeric, vector
 from .callbacks import Callback, History, as_callbacks
 from .checks import whole
 from .gradients import Differentiable
-from .optimizers import Optimizer, OptimizerState, as_optimizer
+from .model import truth
+from .optimizers import Optimizer, OptimizerState
 from .predictor import Predictor
 from .trainer import Trainer
 
@@ -173,7 +174,8 @@ class Network(Differentiable):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (m, n_in)
-            float32, float64 and uint8, in any strides or memory-mapped, are read in place; CSR is never made dense.
+            float32, float64 and uint8, in any strides or memory-mapped, are read in place; CSR is never made dense, its
+            indices are copied.
         y : array-like
             softmax: integer labels (m,) or probabilities (m, n_out).  sigmoid: 0/1 of shape (m,) or (m, 1) for one
             output, a 0/1 matrix (m, n_out) or labels (m,) for more.  Others: (m,) for one output, else (m, n_out).
@@ -223,14 +225,17 @@ class Network(Differentiable):
         DivergenceError
             If the loss or a parameter stops being finite; the parameters are those of that epoch's start.
         """
-        data = engine.encode(self, X, y, sample_weight, class_weight)
+        self.check_writable()
+        data = engine.encode(self, X, y, sample_weight, class_weight, own_indices=True)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
                 raise ValueError("validation_data must be (X, y) or (X, y, sample_weight).")
             weight = validation_data[2] if len(validation_data) == 3 else None
             names = ("X of validation_data", "y of validation_data", "sample_weight of validation_data")
-            validation = engine.encode(self, validation_data[0], validation_data[1], weight, None, names)
+            validation = engine.encode(
+                self, validation_data[0], validation_data[1], weight, None, names, own_indices=True
+            )
         epochs = whole(epochs, "epochs", 0)
         batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
         num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
@@ -238,31 +243,25 @@ class Network(Differentiable):
         callbacks = as_callbacks(callbacks)
         kernels = backends.kernels(backend)
         rng = self.rng if seed is None else np.random.default_rng(whole(seed, "seed"))
-        state = self._optimizer_for(optimizer, bool(resume))
-        if data.targets.multilabel or data.targets.labels.size:
-            self.multilabel = data.targets.multilabel
-        self._optimizer_state, self.history = state, History()
-        return engine.fit(
-            self, data, kernels, const, state, rng, self.history, epochs=epochs, batch_size=batch_size,
-            shuffle=bool(shuffle), callbacks=callbacks, progress=progress, num_threads=num_threads,
-            validation=validation,
-        )  # fmt: skip
-
-    def _optimizer_for(self, optimizer: Any, resume: bool) -> OptimizerState:
-        before = self._optimizer_state
-        if not resume or before is None or isinstance(optimizer, OptimizerState):
+        shuffle, resume = truth(shuffle, "shuffle"), truth(resume, "resume")
+        if resume and self._optimizer_state is not None and not isinstance(optimizer, OptimizerState):
+            state = self._optimizer_state
+            settings = state.settings_to_resume(optimizer)
+        else:
             state = OptimizerState.of(optimizer, self.n_parameters, self.dtype)
-            _check_rates(state.optimizer, state.steps)
-            return state
-        wanted = as_optimizer(optimizer)
-        if wanted.rule != before.optimizer.rule:
-            raise ValueError(
-                f"resume=True goes on with the last fit's {before.optimizer!r}; it cannot become {wanted!r}. "
-                "Pass the same kind of optimizer, or resume=False."
-            )
-        _check_rates(wanted, before.steps)
-        before.optimizer = wanted
-        return before
+            settings = state.optimizer
+        # Raise now, before anything changes, what a schedule of the caller's would raise in the first epoch.
+        settings.hyper(state.steps, 1, steps_per_epoch=1, total=state.steps + 1)
+        history = History()
+
+        def keep() -> None:
+            self._optimizer_state, self.history, self.multilabel = state, history, data.targets.multilabel
+
+        return engine.fit(
+            self, data, kernels, const, state, rng, history, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
+            callbacks=callbacks, progress=progress, num_threads=num_threads, validation=validation, settings=settings,
+            keep=keep,
+        )  # fmt: skip
 
     def trainer(
         self,
@@ -313,19 +312,21 @@ class Network(Differentiable):
             result[...] = written
         return result
 
-    def classify(self, X: Any, *, num_threads: int | None = None) -> Array:
+    def classify(self, X: Any, *, num_threads: int | None = None, backend: str | None = None) -> Array:
         """Return class labels.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (m, n_in)
         num_threads : int or None
+        backend : str or None
 
         Returns
         -------
         ndarray of int64
-            Shape (m,): the largest output; for one output, 1 where it is at least 1/2.  After a fit to a 0/1 matrix
-            with a sigmoid output of several units: (m, n_out), 1 where an output is at least 1/2.
+            Shape (m,): the largest output; for one output, 1 where it is at least 1/2.  Where a sigmoid output of
+            several units was last trained on a matrix, whatever its values: (m, n_out), 1 where an output is at least
+            1/2.  Untrained it gives the largest output.
 
         Raises
         ------
@@ -336,11 +337,11 @@ class Network(Differentiable):
             raise ValueError(
                 f"classify needs output 'softmax' or 'sigmoid'; this network gives {self.output!r}. Use predict."
             )
-        outputs = self.predict(X, num_threads=num_threads)
+        outputs = self.predict(X, num_threads=num_threads, backend=backend)
         return (outputs >= 0.5).astype(np.int64) if self.multilabel else engine.as_labels(outputs)
 
     def evaluate(
-        self, X: Any, y: Any, sample_weight: Any = None, *, num_threads: int | None = None
+        self, X: Any, y: Any, sample_weight: Any = None, *, num_threads: int | None = None, backend: str | None = None
     ) -> dict[str, float]:
         """Return the loss and how good the outputs are.
 
@@ -349,11 +350,13 @@ class Network(Differentiable):
         X, y, sample_weight
             As in `fit`.
         num_threads : int or None
+        backend : str or None
 
         Returns
         -------
         dict
-            {"loss", "accuracy"} for class targets, {"loss", "mse", "r2"} for real ones.  "loss" is the weighted mean of
+            {"loss", "accuracy"} for class targets, {"loss", "mse", "r2"} for real ones.  In a 0/1 matrix a row counts
+            as right where every column, rounded at 1/2, is.  "loss" is the weighted mean of
             the data loss, in nats for cross-entropies, without penalty; "mse" is the plain mean squared error.
 
         Examples
@@ -365,7 +368,7 @@ class Network(Differentiable):
         (0.6931, 0.5)
         """
         data = engine.encode(self, X, y, sample_weight)
-        kernels = backends.kernels()
+        kernels = backends.kernels(backend)
         outputs = np.empty((data.X.rows, self.sizes[-1]), self.dtype)
         engine.predict(self, kernels, data.X, outputs, num_threads)
         return {
@@ -407,11 +410,6 @@ class Network(Differentiable):
             if self.bias:
                 tensors[f"b{layer}"] = b
         io.write(path, self.config(), tensors)
-
-
-def _check_rates(optimizer: Optimizer, steps: int) -> None:
-    """Raise now, before anything changes, what a schedule of the caller's would raise in the first epoch."""
-    optimizer.hyper(steps, 1, steps_per_epoch=1, total=steps + 1)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

@@ -119,6 +119,8 @@ class SGD(Optimizer):
         super().__post_init__()
         real(self.momentum, "momentum", 0, 1, open_high=True)
         real(self.weight_decay, "weight_decay", 0)
+        if not isinstance(self.nesterov, (bool, np.bool_)):
+            raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}.")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum > 0, got momentum=0. Use SGD(rate, momentum=0.9, "
                              "nesterov=True).")  # fmt: skip
@@ -346,6 +348,16 @@ class OptimizerState:
                 f"and {value.optimizer!r} need {shape} in {dtype}. Pass the optimizer by name for a fresh state."
             )
         return value
+
+    def settings_to_resume(self, value: object) -> Optimizer:
+        """Return the settings that value names or is, checked to be of this state's rule."""
+        wanted = as_optimizer(value)
+        if wanted.rule != self._optimizer.rule:
+            raise ValueError(
+                f"resume=True goes on with the last fit's {self._optimizer!r}; it cannot become {wanted!r}. "
+                "Pass the same kind of optimizer, or resume=False."
+            )
+        return wanted
 
     def __repr__(self) -> str:
         """Return the settings and the step count."""

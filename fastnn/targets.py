@@ -17,13 +17,14 @@ class Targets(NamedTuple):
     """Encoded targets.
 
     ``T`` is (m, n_out) of the network's dtype, or (m, 1) int32 class labels.  ``labels`` are the class of each row
-    where there is one (for accuracy and class weights), else empty; ``multilabel`` says that y was a 0/1 matrix for a
-    sigmoid output.
+    where there is one (for accuracy and class weights), else empty; ``multilabel`` says that y was a matrix for a
+    sigmoid output of several units, ``binary_rows`` that it then held nothing but 0 and 1.
     """
 
     T: Array
     labels: Array
     multilabel: bool
+    binary_rows: bool
 
 
 def as_targets(y: Any, rows: int, n_out: int, output: str, domain: str, dtype: Any, name: str = "y") -> Targets:
@@ -67,7 +68,7 @@ def as_targets(y: Any, rows: int, n_out: int, output: str, domain: str, dtype: A
     classes = output == "softmax" or (output == "sigmoid" and n_out > 1)
     if array.ndim == 1 and classes:
         labels = as_labels(array, n_out, name)
-        return Targets(labels.reshape(-1, 1), labels, False)
+        return Targets(labels.reshape(-1, 1), labels, False, False)
     if array.ndim == 1 and n_out > 1:
         raise ValueError(f"{name} must have shape ({rows}, {n_out}), one column per output, got {array.shape}.")
     T = array.reshape(rows, -1)
@@ -78,10 +79,10 @@ def as_targets(y: Any, rows: int, n_out: int, output: str, domain: str, dtype: A
     T = np.ascontiguousarray(T, dtype)
     check_domain(T, domain, name)
     if output == "softmax":
-        return Targets(T, T.argmax(axis=1).astype(np.int32), False)
+        return Targets(T, T.argmax(axis=1).astype(np.int32), False, False)
     binary = output == "sigmoid" and bool(((T == 0) | (T == 1)).all())
     labels = T[:, 0].astype(np.int32) if binary and n_out == 1 else np.empty(0, np.int32)
-    return Targets(T, labels, binary and n_out > 1)
+    return Targets(T, labels, classes, binary and classes)
 
 
 def as_labels(array: Array, n_classes: int, name: str) -> Array:

@@ -112,6 +112,7 @@ class Trainer:
             If the loss is not finite; nothing is changed.  If a parameter is not finite after the step.
         """
         data = encode(self._network, X, y, sample_weight)
+        self._network.check_writable()
         with self._lock:
             return self._step(data)
 
@@ -135,8 +136,7 @@ class Trainer:
                 f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. Try a smaller learning rate, "
                 "clip_norm=1.0, or standardised inputs."
             )
-        if data.targets.multilabel or data.targets.labels.size:
-            network.multilabel = data.targets.multilabel
+        network.multilabel = data.targets.multilabel
         self._stepped()
         return loss
 
@@ -170,6 +170,7 @@ class Trainer:
         """
         network, state = self._network, self._optimizer
         gradient = vector(g, "g", network.n_parameters, network.dtype)
+        network.check_writable()
         with self._lock:
             self._grad[...] = gradient
             hyper = state.optimizer.hyper(state.steps, 1)[0]

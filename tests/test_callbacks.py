@@ -221,6 +221,7 @@ def test_the_bar_does_not_change_the_fit():
     (lambda: EarlyStopping(1.5), TypeError, "patience must be a whole number"),
     (lambda: EarlyStopping(1, min_delta=-1), ValueError, "min_delta"),
     (lambda: EarlyStopping(1, monitor="val_los"), ValueError, "monitor.*val_loss"),
+    (lambda: EarlyStopping(1, restore_best="no"), TypeError, "restore_best must be True or False, got 'no'"),
     (lambda: TimeLimit(0), ValueError, "seconds"),
     (lambda: TimeLimit("1"), TypeError, "seconds"),
     (lambda: Checkpoints(every=0), ValueError, "every must be at least 1"),
@@ -235,5 +236,59 @@ def test_monitoring_what_is_not_recorded():
     net = make()
     with unmodified(net.theta), pytest.raises(ValueError, match="'val_loss'.* no validation data. Pass validation"):
         net.fit(X, y, callbacks=[EarlyStopping(3)])
-    with pytest.raises(ValueError, match="'val_mse' is recorded; there is loss, data_loss, val_accuracy, val_loss"):
+    with unmodified(net.theta), pytest.raises(
+        ValueError, match="'val_mse'; what this fit records is loss, data_loss, val_accuracy, val_loss"
+    ):
         net.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping(3, monitor="val_mse")])
+    plain = Network([5, 1], output="identity", seed=0)
+    with unmodified(plain.theta), pytest.raises(ValueError, match="records is loss, data_loss, val_mse, val_r2, val_l"):
+        plain.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping(2, monitor="val_accuracy")])
+    assert plain.history is None
+
+
+def test_what_begin_refuses_changes_nothing():
+    X, y = blobs(60)
+    net = Network([5, 4, 3], output="sigmoid", seed=0)
+    net.fit(X, np.eye(3)[y], epochs=1, optimizer=fastnn.Adam(0.1))
+    history, optimizer, generator = net.history, net._optimizer_state, net.rng.bit_generator.state
+    for resume in (False, True):
+        with unmodified(net.theta, optimizer.slots), pytest.raises(ValueError, match="no validation data"):
+            net.fit(X, y, dropout=0.1, callbacks=[EarlyStopping(3)], optimizer=fastnn.Adam(0.2), resume=resume)
+        assert net.history is history
+        assert history.epochs == 1
+        assert net._optimizer_state is optimizer
+        assert optimizer.optimizer == fastnn.Adam(0.1)
+        assert net.rng.bit_generator.state == generator
+        assert net.multilabel
+
+
+def test_what_is_recorded_is_known_from_the_start():
+    X, y = blobs(60)
+    seen = []
+
+    class Watcher:
+        def begin(self, state):
+            seen.append(state.records)
+
+        def __call__(self, state):
+            pass
+
+    net = make()
+    history = net.fit(X, y, epochs=1, callbacks=[Watcher()], validation_data=(X, y))
+    assert set(seen[0]) == set(history.as_dict()) - {"seconds"}
+    net.fit(X, y, epochs=1, callbacks=[Watcher()])
+    assert seen[1] == ("loss", "data_loss")
+
+
+def test_a_fit_within_a_fit():
+    X, y = blobs(60)
+    net = make()
+    inner = []
+
+    def again(state):
+        inner.append(net.fit(X, y, epochs=2))
+
+    outer = net.fit(X, y, epochs=3, callbacks=[again])
+    assert net.history is outer
+    assert outer.epochs == 3
+    assert [history.epochs for history in inner] == [2, 2, 2]

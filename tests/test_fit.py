@@ -363,3 +363,27 @@ def test_resume_takes_new_settings_of_the_same_rule():
     assert same_bits(net.theta, theta)
     with unmodified(net.theta), pytest.raises(ValueError, match="cannot become SGD"):
         net.fit(X, y, optimizer="sgd", resume=True)
+
+
+# ---- refused
+
+
+@pytest.mark.parametrize("name", ["shuffle", "resume"])
+def test_flags_are_true_or_false(name):
+    net, (X, y) = make(), blobs()
+    with unmodified(net.theta), pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
+        net.fit(X, y, **{name: "no"})
+    assert same_bits(fitted(**{name: np.bool_(False)}).theta, fitted(**{name: False}).theta)
+
+
+def test_a_read_only_theta_is_not_trained():
+    net, (X, y) = make(), blobs()
+    trainer = net.trainer("sgd")
+    net.theta.flags.writeable = False
+    for train in (lambda: net.fit(X, y), lambda: trainer.step(X, y), lambda: trainer.apply_gradient(net.theta)):
+        with unmodified(net.theta), pytest.raises(ValueError, match=r"net.theta is read-only.*net.theta.flags"):
+            train()
+    assert net.predict(X).shape == (200, 3)
+    net.copy().fit(X, y, epochs=1)
+    net.theta.flags.writeable = True
+    net.fit(X, y, epochs=1)

@@ -214,3 +214,19 @@ def test_empty_rows_of_a_sparse_matrix(backend):
     X = module.csr_array((ROWS, COLUMNS), dtype=np.float32)
     expected = outcome(np.zeros((ROWS, COLUMNS)), LABELS, "float64", backend.name)
     assert_close(outcome(X, LABELS, "float64", backend.name), expected, 1e-12)
+
+
+def test_a_callback_may_change_the_indices_it_gave(backend):
+    module = pytest.importorskip("scipy.sparse")
+    X, held = (module.csr_array(WHOLE.astype(np.float32)) for _ in range(2))
+
+    def spoil(state):
+        for matrix in (X, held):
+            matrix.indices[...] = 2**30
+            matrix.indptr[1:] = 2**30
+
+    net, plain = (Network([COLUMNS, 5, 3], output="softmax", seed=0) for _ in range(2))
+    plain.fit(X, LABELS, epochs=3, validation_data=(held, LABELS), backend=backend.name)
+    net.fit(X, LABELS, epochs=3, validation_data=(held, LABELS), backend=backend.name, callbacks=[spoil])
+    assert same_bits(net.theta, plain.theta)
+    assert net.history.val_loss == plain.history.val_loss

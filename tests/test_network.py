@@ -332,6 +332,18 @@ def test_classify_of_every_kind():
     assert labels.dtype == net.classify(X).dtype == many.classify(X).dtype == np.int64
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_classify_and_evaluate_take_a_backend(output, backend, monkeypatch):
+    X, y = blobs()
+    net = Network([5, 3], output=output, seed=0)
+    expected = net.classify(X), net.evaluate(X, y)
+    monkeypatch.setenv("FASTNN_BACKEND", "none")  # so that only the argument can name one
+    assert np.array_equal(net.classify(X, backend=backend.name), expected[0])
+    assert net.evaluate(X, y, backend=backend.name) == pytest.approx(expected[1], rel=1e-5)
+    with pytest.raises(ValueError, match="unknown backend 'nympy'"):
+        net.classify(X, backend="nympy")
+
+
 def test_sigmoid_outputs_with_labels_and_with_a_matrix():
     X, y = blobs(k=3)
     one_hot = np.eye(3)[y]
@@ -340,8 +352,9 @@ def test_sigmoid_outputs_with_labels_and_with_a_matrix():
     nets[1].fit(X, one_hot, epochs=3)
     nets[2].fit(X, one_hot * 0.8 + 0.1, epochs=3)
     assert same_bits(nets[0].theta, nets[1].theta)  # labels are one-hot rows
-    assert [net.multilabel for net in nets] == [False, True, False]
-    assert nets[0].classify(X).shape == nets[2].classify(X).shape == (200,)
+    assert [net.multilabel for net in nets] == [False, True, True]  # a matrix means so, whatever its values
+    assert nets[0].classify(X).shape == (200,)
+    assert nets[2].classify(X).shape == (200, 3)
     matrix = nets[1].classify(X)
     assert matrix.shape == (200, 3)
     assert np.array_equal(matrix, nets[1].predict(X) >= 0.5)

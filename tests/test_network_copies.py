@@ -84,10 +84,27 @@ def test_a_subclass_keeps_what_is_its_own(how, tmp_path):
     assert made.rng.random() == net.rng.random()
 
 
+def test_a_state_that_joblib_maps_is_copied(tmp_path):
+    joblib = pytest.importorskip("joblib")
+    X, y = blobs()
+    net = Network([5, 40, 3], output="softmax", seed=0)
+    trainer = net.trainer("adam")
+    trainer.step(X, y)
+    net.fit(X, y, epochs=1)
+    joblib.dump((trainer, net), tmp_path / "kept")
+    made, copied = joblib.load(tmp_path / "kept", mmap_mode="r")
+    for state in (made.optimizer, copied._optimizer_state):
+        assert state.slots.flags.writeable
+        assert not isinstance(state.slots.base, np.memmap)
+        assert state.slots.ctypes.data % 64 == 0
+    assert made.step(X, y) == trainer.step(X, y)
+    copied.fit(X, y, epochs=1, resume=True)
+
+
 def test_what_the_kernels_rely_on_cannot_be_changed(backend):
     X, y = blobs()
-    net = Network([5, 4, 3], output="softmax", seed=0)
-    for net in (net, net.copy()):
+    first = Network([5, 4, 3], output="softmax", seed=0)
+    for net in (first, first.copy()):
         others = {
             "sizes": (5, 9, 3), "activations": ("tanh",), "output": "sigmoid", "loss": "huber", "loss_parameter": 2.0,
             "bias": False, "input_scale": 2.0, "dtype": np.dtype("f8"), "plan": net.plan.copy(),

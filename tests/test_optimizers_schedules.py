@@ -98,6 +98,11 @@ def test_ends_of_the_ranges(make):
     assert history.loss == [pytest.approx(0.25)]
 
 
+def test_nesterov_is_true_or_false():
+    with pytest.raises(TypeError, match="nesterov must be True or False, got 'yes'"):
+        SGD(momentum=0.9, nesterov="yes")
+
+
 # ---- schedules
 
 

@@ -108,23 +108,6 @@ def test_copies_go_on_identically(how, optimizer):
     assert "after 5 steps" in repr(trainer)
 
 
-def test_a_state_that_joblib_maps_is_copied(tmp_path):
-    joblib = pytest.importorskip("joblib")
-    X, y = blobs()
-    net = Network([5, 40, 3], output="softmax", seed=0)
-    trainer = net.trainer("adam")
-    trainer.step(X, y)
-    net.fit(X, y, epochs=1)
-    joblib.dump((trainer, net), tmp_path / "kept")
-    made, copied = joblib.load(tmp_path / "kept", mmap_mode="r")
-    for state in (made.optimizer, copied._optimizer_state):
-        assert state.slots.flags.writeable
-        assert not isinstance(state.slots.base, np.memmap)
-        assert state.slots.ctypes.data % 64 == 0
-    assert made.step(X, y) == trainer.step(X, y)
-    copied.fit(X, y, epochs=1, resume=True)
-
-
 def test_the_rule_of_a_live_state_stays():
     X, y = blobs()
     net = Network([5, 3], output="softmax", seed=0)
@@ -189,9 +172,10 @@ def test_parameters_that_overflow_are_told(backend):
     X, y = blobs()
     net = Network([5, 3], output="softmax", seed=0)
     trainer = net.trainer(SGD(0.9), backend=backend.name)
-    with pytest.raises(DivergenceError, match=r"step [23]: a parameter is no longer finite, .* not undone.*net.theta"):
-        for _ in range(200):
-            trainer.apply_gradient(np.full(net.n_parameters, 3e38))
+    gradient = np.full(net.n_parameters, 3e38)
+    trainer.apply_gradient(gradient)
+    with pytest.raises(DivergenceError, match=r"step 2: a parameter is no longer finite, .* not undone.*net.theta"):
+        trainer.apply_gradient(gradient)
     with pytest.raises(DivergenceError, match="parameters are not finite.*net.theta = "):
         trainer.step(X, y)
     net = Network([5, 3], output="softmax", seed=0)
@@ -223,6 +207,8 @@ def test_a_trainer_sets_how_classify_answers():
     net = Network([5, 3], output="sigmoid", seed=0)
     trainer = net.trainer()
     trainer.step(X, np.eye(3)[y])
+    assert net.classify(X).shape == (200, 3)
+    trainer.step(X, np.full((200, 3), 0.5))  # soft rows are a matrix too
     assert net.classify(X).shape == (200, 3)
     trainer.step(X, y)
     assert net.classify(X).shape == (200,)
