@@ -25,8 +25,13 @@ HEADER_LIMIT = 1 << 24  # bytes of JSON; a network of 50 000 layers needs less
 M = TypeVar("M", bound=Model)
 
 
-def write(path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[str, Array]) -> None:
-    """Write a model file through a temporary file in the same folder, renamed when it is complete."""
+def write(
+    path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[str, Array], rng: np.random.Generator
+) -> None:
+    """Write a model file through a temporary file in the same folder, renamed when it is complete.
+
+    The state of a generator other than NumPy's default is left out.
+    """
     from safetensors.numpy import save
 
     metadata = {
@@ -35,6 +40,8 @@ def write(path: str | os.PathLike[str], config: dict[str, Any], tensors: dict[st
         "fastnn_version": __version__,
         "config": json.dumps(config),
     }
+    if isinstance(rng.bit_generator, np.random.PCG64):
+        metadata["generator"] = json.dumps(rng.bit_generator.state)
     data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
     write_whole(Path(path), data)
 
@@ -72,11 +79,15 @@ def _decode(file: BinaryIO, cls: type[M]) -> M:
         raise ModelFileError("its metadata do not say format=fastnn; it was not written by fastnn.")
     _check_version(metadata.get("format_version"))
     config = _config(metadata.get("config"))
+    generator = _generator(metadata["generator"]) if "generator" in metadata else None
     theta = _theta(file, head, config)
     try:
-        return cls.from_config(config, theta)
+        made = cls.from_config(config, theta)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise ModelFileError(f"its configuration does not describe a network: {error}") from error
+    if generator is not None:
+        made.rng = generator
+    return made
 
 
 def _header(file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
@@ -133,6 +144,33 @@ def _config(text: Any) -> dict[str, Any]:
     if not all(type(size) is int and size >= 1 for size in config["sizes"]) or len(config["sizes"]) < 2:
         raise ModelFileError(f"its configuration has sizes = {config['sizes']!r:.80}.")
     return config
+
+
+def _generator(text: Any) -> np.random.Generator:
+    """Return the generator whose state is written; a file need not have one."""
+    try:
+        state = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"its generator's state is not JSON: {error}") from error
+    inner = state.get("state") if isinstance(state, dict) else None
+    if (
+        not isinstance(inner, dict)
+        or set(state) != {"bit_generator", "state", "has_uint32", "uinteger"}
+        or state["bit_generator"] != "PCG64"
+        or set(inner) != {"state", "inc"}
+        or not all(_below(inner[name], 128) for name in inner)
+        or inner["inc"] % 2 == 0
+        or not _below(state["has_uint32"], 1)
+        or not _below(state["uinteger"], 32)
+    ):
+        raise ModelFileError(f"its generator's state is {state!r:.80}, expected that of NumPy's PCG64.")
+    bits = np.random.PCG64(0)
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def _below(value: Any, bits: int) -> bool:
+    return type(value) is int and 0 <= value < 1 << bits
 
 
 def _theta(file: BinaryIO, head: bytes, config: dict[str, Any]) -> Array:

@@ -394,6 +394,7 @@ class Network(Differentiable):
         """Write the network to a .safetensors file, whole or not at all.
 
         The configuration is in the file's metadata as JSON, with a format version; the tensors are W1, b1, W2, ...
+        The state of the random generator goes along (of NumPy's default kind), so that a fit draws what it would have.
         The optimiser's state is not kept; pickle a `Trainer` for that.
 
         Raises
@@ -409,7 +410,7 @@ class Network(Differentiable):
             tensors[f"W{layer}"] = W
             if self.bias:
                 tensors[f"b{layer}"] = b
-        io.write(path, self.config(), tensors)
+        io.write(path, self.config(), tensors, self.rng)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

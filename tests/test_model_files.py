@@ -94,6 +94,30 @@ def test_round_trip(name, tmp_path):
     assert same_bits(fastnn.load(path).theta, net.theta)
 
 
+def test_the_generator_goes_on(tmp_path):
+    X, y = blobs()
+    net = Network([5, 4, 3], output="softmax", seed=0)
+    net.fit(X, y, epochs=1)
+    net.rng.integers(2**16, dtype=np.uint32)  # half of a draw is kept for the next
+    net.save(tmp_path / "net")
+    made = fastnn.load(tmp_path / "net")
+    assert made.rng.bit_generator.state == net.rng.bit_generator.state
+    for each in (net, made):
+        each.fit(X, y, epochs=2, dropout=0.2)
+    assert same_bits(made.theta, net.theta)
+
+
+def test_files_without_a_generator(tmp_path):
+    net = Network([3, 2], output="softmax", seed=7)
+    net.rng = np.random.Generator(np.random.MT19937(0))
+    net.save(tmp_path / "net")
+    header, _ = parts((tmp_path / "net").read_bytes())
+    assert "generator" not in header["__metadata__"]
+    made = fastnn.load(tmp_path / "net")
+    assert same_bits(made.theta, net.theta)
+    assert made.seed == 7
+
+
 def test_multilabel_is_kept(tmp_path):
     X, y = blobs()
     net = Network([5, 3], output="sigmoid", seed=0)
@@ -219,6 +243,28 @@ def test_wrong_configurations(valid, load_bytes, changes, words):
         tracemalloc.stop()
     assert peak < 100e6
     assert time.perf_counter() - began < 5
+
+
+GENERATORS = [
+    {"state": {"state": -1, "inc": 1}}, {"state": {"state": 2**128, "inc": 1}}, {"state": {"state": 1, "inc": 2}},
+    {"state": {"state": 1.0, "inc": 1}}, {"state": {"state": True, "inc": 1}}, {"state": {"state": 1}}, {"state": None},
+    {"bit_generator": "MT19937"}, {"bit_generator": ["PCG64"]}, {"has_uint32": 2}, {"uinteger": 2**32},
+    {"uinteger": "0"}, {"extra": 0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", GENERATORS, ids=[f"{i}" for i in range(len(GENERATORS))])
+def test_wrong_generators(valid, load_bytes, changes):
+    state = json.loads(parts(valid)[0]["__metadata__"]["generator"])
+    load_bytes(with_metadata(valid, generator=json.dumps(state)))
+    with pytest.raises(ModelFileError, match="its generator's state is .*, expected that of NumPy's PCG64"):
+        load_bytes(with_metadata(valid, generator=json.dumps({**state, **changes})))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 100_000, 5])
+def test_generators_that_are_no_json_object(valid, load_bytes, text):
+    with pytest.raises(ModelFileError, match="not a model file that can be loaded"):
+        load_bytes(with_metadata(valid, generator=text))
 
 
 def deep(depth):
