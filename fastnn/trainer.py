@@ -127,14 +127,11 @@ class Trainer:
         )  # fmt: skip
         loss = float(self._losses[0, 0] + self._losses[0, 1])
         if not finished:
+            remedy = "Try a smaller learning rate, clip_norm=1.0, or standardised inputs."
             if not np.isfinite(network.theta).all():
-                raise DivergenceError(
-                    f"step {state.steps + 1}: the network's parameters are not finite, so no step can be taken from "
-                    "them. Put finite ones back: net.theta = copy."
-                )
+                remedy = "Its parameters were not finite before: put finite ones back, net.theta = copy."
             raise DivergenceError(
-                f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. Try a smaller learning rate, "
-                "clip_norm=1.0, or standardised inputs."
+                f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. {remedy}"
             )
         network.multilabel = data.targets.multilabel
         self._stepped()
