@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arrays import Array
-from .checks import choice, real, whole
-from .model import truth
+from .checks import choice, real, truth, whole
 from .optimizers import OptimizerState
 
 __all__ = ["Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit", "as_callbacks"]

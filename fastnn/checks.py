@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["choice", "per_layer", "real", "whole"]
+__all__ = ["choice", "per_layer", "real", "truth", "whole"]
 
 
 def whole(value: object, name: str, least: int = 0) -> int:
@@ -53,6 +53,13 @@ def real(
         right = ")" if open_high or high == math.inf else "]"
         raise ValueError(f"{name} must be a finite number in {left}{low:g}, {high:g}{right}, got {value!r}.")
     return number
+
+
+def truth(value: object, name: str) -> bool:
+    """Return value as a bool; raise TypeError for what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def choice(value: object, name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:

@@ -100,23 +100,29 @@ def _rows_of(X: Input, span: slice) -> Input:
 
 def predict(model: Model, kernels: Kernels, X: Input, out: Array, num_threads: int | None) -> Array:
     """Write the outputs for X to out and return it."""
-    const = model.const()
+    const, packed = model.const(), _packed(kernels, model.plan, model.theta)
+    threads_for(0, num_threads)  # refuses a wrong number where there is no row, too
     for span in _spans(model, X.rows):
-        _predict(kernels, model.plan, const, model.theta, _rows_of(X, span), out[span], num_threads)
+        _predict(kernels, model.plan, const, packed, _rows_of(X, span), out[span], num_threads)
     return out
+
+
+def _packed(kernels: Kernels, plan: Array, theta: Array) -> Array:
+    """Return the weights as the backend's predict wants them."""
+    size = kernels.packed_size(plan)
+    if not size:
+        return theta
+    packed = aligned(size, theta.dtype)
+    kernels.pack(plan, theta, packed)
+    return packed
 
 
 def _predict(
-    kernels: Kernels, plan: Array, const: Array, theta: Array, X: Input, out: Array, num_threads: int | None
-) -> Array:
-    threads = threads_for(2.0 * theta.size * X.rows, num_threads)
-    work = aligned(kernels.work_size("predict", plan, X.rows, threads), theta.dtype)
-    packed = theta
-    if size := kernels.packed_size(plan):
-        packed = aligned(size, theta.dtype)
-        kernels.pack(plan, theta, packed)
+    kernels: Kernels, plan: Array, const: Array, packed: Array, X: Input, out: Array, num_threads: int | None
+) -> None:
+    threads = threads_for(2.0 * packed.size * X.rows, num_threads)
+    work = aligned(kernels.work_size("predict", plan, X.rows, threads), packed.dtype)
     kernels.predict(plan, const, packed, *X[:3], work, out, threads)
-    return out
 
 
 def forward(model: Model, kernels: Kernels, X: Input) -> list[Array]:
@@ -129,7 +135,8 @@ def forward(model: Model, kernels: Kernels, X: Input) -> list[Array]:
         act = int(plan[layer, ACT])
         if layer == 1:  # X may be sparse, uint8 or scaled, which only a program knows how to read
             first = make_plan(model.sizes[:2], [act], 0, model.bias)
-            _predict(kernels, first, model.const()[:2], model.theta[: W.size + b.size], X, Y, threads)
+            packed = _packed(kernels, first, model.theta[: W.size + b.size])
+            _predict(kernels, first, model.const()[:2], packed, X, Y, threads)
         else:
             kernels.dense_forward(outputs[-1], W, b, act, Y, empty, threads)
         outputs.append(Y)

@@ -23,7 +23,7 @@ from fastnn.kernels.activations import BY_NAME as ACTIVATION
 from fastnn.kernels.activations import IDENTITY
 
 from .arrays import Array, aligned, matrix, vector
-from .checks import choice, per_layer, real, whole
+from .checks import choice, per_layer, real, truth, whole
 from .initializers import initialise
 
 __all__ = ["OUTPUT_LOSSES", "Model", "Views"]
@@ -376,13 +376,6 @@ def resolve_loss(loss: str | Mapping[str, float] | None, output: str) -> tuple[s
     high = 1.0 if name == "quantile" else np.inf
     value = default if parameter is None else parameter
     return name, real(value, f"the parameter of {name}", 0, high, open_low=True, open_high=True)
-
-
-def truth(value: object, name: str) -> bool:
-    """Return value as a bool; raise TypeError for what is neither True nor False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}.")
-    return bool(value)
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:

@@ -11,9 +11,8 @@ import numpy as np
 from . import backends, engine, io
 from .arrays import Array, apart, as_input, as_output, numeric, vector
 from .callbacks import Callback, History, as_callbacks
-from .checks import whole
+from .checks import truth, whole
 from .gradients import Differentiable
-from .model import truth
 from .optimizers import Optimizer, OptimizerState
 from .predictor import Predictor
 from .trainer import Trainer

@@ -14,7 +14,7 @@ import numpy as np
 from fastnn.kernels.updates import BY_NAME, DECAY, EPSILON, FIRST, LR, N_HYPER, SECOND
 
 from .arrays import Array, aligned
-from .checks import choice, real
+from .checks import choice, real, truth
 from .schedules import Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop", "as_optimizer"]
@@ -119,9 +119,7 @@ class SGD(Optimizer):
         super().__post_init__()
         real(self.momentum, "momentum", 0, 1, open_high=True)
         real(self.weight_decay, "weight_decay", 0)
-        if not isinstance(self.nesterov, (bool, np.bool_)):
-            raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}.")
-        if self.nesterov and self.momentum == 0:
+        if truth(self.nesterov, "nesterov") and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum > 0, got momentum=0. Use SGD(rate, momentum=0.9, "
                              "nesterov=True).")  # fmt: skip
 

@@ -212,7 +212,8 @@ def _table(results: list[Result], by_hand: Result, others: list[Result], missing
     return [
         *lines[:1], "-" * len(lines[0]), *lines[1:],
         "epoch: median; accuracy: test images, last epoch; one row: one image from Python, median;",
-        "speed: epochs per second, NumPy by hand = 1; compile: Numba's code is kept, a later run only loads it",
+        "speed: epochs per second, NumPy by hand = 1; compile: Numba's code is kept, a later run only loads it;",
+        "numpy: the reference that the other backends are tested against, written to be read",
     ]  # fmt: skip
 
 
