@@ -402,3 +402,19 @@ def train(kernels, net, rule, hyper, theta, data, order, starts, *, state=None, 
         )  # fmt: skip
     memory.check()
     return Trained(finished, np.array(theta), np.array(state), np.array(losses_))
+
+
+STEP = 6e-6  # cube root of eps: rounding and truncation of a central difference meet
+
+
+def differences(f, x):
+    """Return the central differences of a scalar function at the float64 array x."""
+    found = np.empty(x.size)
+    for i in range(x.size):
+        ends = []
+        for step in (STEP, -STEP):
+            moved = x.copy()
+            moved.flat[i] += step
+            ends.append(f(moved))
+        found[i] = (ends[0] - ends[1]) / (2 * STEP)
+    return found.reshape(x.shape)

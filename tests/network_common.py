@@ -13,7 +13,6 @@ from fastnn import Network
 from fastnn.model import OUTPUT_LOSSES
 
 PAIRS = [(output, loss) for output, losses in OUTPUT_LOSSES.items() for loss in losses]
-STEP = 6e-6  # cube root of eps: rounding and truncation of a central difference meet
 DOMAINS = {"binary_cross_entropy": (0.05, 0.95), "poisson": (0.1, 4.0)}
 
 
@@ -46,19 +45,6 @@ def blobs(m=200, k=3, n=5, seed=0):
     centres = rng.normal(size=(k, n)) * 2
     y = np.arange(m) % k
     return (centres[y] + rng.normal(size=(m, n))).astype(np.float32), y
-
-
-def differences(f, x):
-    """Return the central differences of a scalar function at the float64 array x."""
-    found = np.empty(x.size)
-    for i in range(x.size):
-        ends = []
-        for step in (STEP, -STEP):
-            moved = x.copy()
-            moved.flat[i] += step
-            ends.append(f(moved))
-        found[i] = (ends[0] - ends[1]) / (2 * STEP)
-    return found.reshape(x.shape)
 
 
 def run_python(code, *, timeout=120, **options):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels_common import assert_close, same_bits, unmodified
+from kernels_common import assert_close, differences, same_bits, unmodified
 from kernels_oracle import ACTIVATION
-from network_common import differences, tolerance
+from network_common import tolerance
 
 import fastnn
 from fastnn import functional as F

@@ -11,27 +11,13 @@ import functools
 import kernels_common as common
 import numpy as np
 import pytest
-from kernels_common import DTYPES, LAYOUTS, TOLERANCE, assert_close, make_data, make_net
+from kernels_common import DTYPES, LAYOUTS, TOLERANCE, assert_close, differences, make_data, make_net
 
 from fastnn.kernels.activations import ACTIVATIONS
 from fastnn.kernels.losses import LINKS, LOSSES
 
 FLOAT32, FLOAT64 = DTYPES
-STEP = 6e-6  # cube root of eps: rounding and truncation of a central difference meet
 ACTS = [a.name for a in ACTIVATIONS]
-
-
-def differences(f, x):
-    """Return the central differences of a scalar function at the flat float64 x."""
-    found = np.empty(x.size)
-    for i in range(x.size):
-        ends = []
-        for step in (STEP, -STEP):
-            moved = x.copy()
-            moved.flat[i] += step
-            ends.append(f(moved))
-        found[i] = (ends[0] - ends[1]) / (2 * STEP)
-    return found.reshape(x.shape)
 
 
 @functools.cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels_common import assert_close, same_bits, unmodified
-from network_common import PAIRS, differences, problem, tolerance
+from kernels_common import assert_close, differences, same_bits, unmodified
+from network_common import PAIRS, problem, tolerance
 
 import fastnn
 from fastnn import Network
