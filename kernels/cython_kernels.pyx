@@ -4,7 +4,8 @@ The CPU target is chosen once, when this module is imported: the best that this 
 one that the environment variable FASTNN_ISA names.  The dtype of theta picks the float or the double table of C
 functions at each call.  The GIL is released where a call has more than about two microseconds of work.
 
-Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space, ``programs.pxi`` the programs.
+Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space, ``programs.pxi`` the programs that learn,
+``infer.pxi`` those that do not.
 """
 
 cimport numpy as cnp
@@ -25,6 +26,7 @@ cnp.import_array()
 include "c_kernels.pxi"
 include "layout.pxi"
 include "programs.pxi"
+include "infer.pxi"
 
 cdef enum:
     WORTH_RELEASING = 40_000    # multiply-adds: about two microseconds
