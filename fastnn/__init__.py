@@ -36,7 +36,7 @@ from .predictor import Predictor
 from .trainer import Trainer
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, plot
 
 __all__ = [
     "SGD",
@@ -65,6 +65,7 @@ __all__ = [
     "get_backend",
     "get_num_threads",
     "load",
+    "plot",
     "schedules",
     "set_backend",
     "set_num_threads",
@@ -72,7 +73,7 @@ __all__ = [
     "use_backend",
 ]
 
-_LAZY_MODULES = ("datasets",)
+_LAZY_MODULES = ("datasets", "plot")
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.engine",),
     ("fastnn.trainer", "fastnn.gradients"),
     ("fastnn.network", "fastnn.datasets"),  # L5
-    ("fastnn.estimators", "fastnn.course", "fastnn.landscape", "fastnn.plot"),
+    ("fastnn.plot",),
+    ("fastnn.estimators", "fastnn.course", "fastnn.landscape"),
     ("fastnn.cli",),
     ("fastnn", "fastnn.__main__"),  # L6
 )

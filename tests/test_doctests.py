@@ -6,6 +6,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ MODULES = sorted(
     if not info.name.startswith(SKIPPED)
 )  # fmt: skip
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))) if path.is_file()]
+NEEDS = {"fastnn.plot": "matplotlib", "fastnn.landscape": "matplotlib"}  # what the examples of a package import
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -37,10 +39,15 @@ def elsewhere(tmp_path, monkeypatch):
     before = fastnn.backends._process_backend, fastnn.backends._process_threads
     yield
     fastnn.backends._process_backend, fastnn.backends._process_threads = before
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.mark.parametrize("name", ["fastnn", *MODULES])
 def test_docstrings(name):
+    for package, needed in NEEDS.items():
+        if name == package or name.startswith(f"{package}."):
+            pytest.importorskip(needed).use("agg")
     found = doctest.DocTestFinder().find(importlib.import_module(name), name)
     assert "".join(map(check, found)) == ""
 

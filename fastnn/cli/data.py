@@ -19,7 +19,7 @@ from ..datasets.idx import read_idx
 from ..datasets.tables import read_table
 from .options import UsageError, switch
 
-__all__ = ["Loaded", "add_reading_options", "load_rows", "load_training"]
+__all__ = ["Loaded", "add_reading_options", "load_rows", "load_test", "load_training"]
 
 NAMED = ("digits", "mnist", "fashion-mnist", "housing", "catvnoncat")
 KINDS = f"{', '.join(NAMED)}, a .csv, .npz or .npy file, or IDX files"
@@ -179,6 +179,18 @@ def hold_out(loaded: Loaded, size: float) -> tuple[Loaded, Array, Array]:
     rows, held_out = split_rows(len(loaded.X_train), size, SPLIT_SEED + 1)
     X, y = loaded.X_train, loaded.y_train
     return replace(loaded, X_train=X[rows], y_train=y[rows]), X[held_out], y[held_out]
+
+
+def load_test(arguments: argparse.Namespace, raw: bool) -> tuple[Array, Array]:
+    """Return the rows that test a network, and their targets: those that training leaves out; without such, all.
+
+    ``raw`` is as in `load_rows`.
+    """
+    loaded = load_training(arguments)
+    tested = len(loaded.X_test) > 0
+    X, y = (loaded.X_test, loaded.y_test) if tested else (loaded.X_train, loaded.y_train)
+    images = _kind(arguments.data) in (*NAMED, "idx-folder") and not loaded.table
+    return (load_rows(arguments.data, arguments, raw=True) if raw and images else X), y
 
 
 def load_rows(source: str, arguments: argparse.Namespace, raw: bool) -> Array:

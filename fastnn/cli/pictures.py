@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..errors import require
-from .files import write_whole
+from ..plot.style import diverging, matplotlib, new_figure, save
 from .runners import Result
 
 __all__ = ["draw_curves", "draw_weights"]
@@ -24,31 +22,13 @@ STYLES: dict[str, dict[str, Any]] = {
     "NumPy by hand": {"color": "#555555", "linestyle": ":", "marker": "D"},
     "scikit-learn": {"color": "#CC79A7", "linestyle": "none", "marker": "*", "markersize": 14},
 }
-# Dark is negative, bright is positive, mid-grey is zero: lightness rises along the map, so it survives a grey print.
-WEIGHT_COLOURS = ("#071d58", "#2a62b8", "#8c8c8c", "#f2a03d", "#fff5d6")
-DPI = 150
 SAME = 0.002  # share of the test images on which curves may differ and still be called one
-
-
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a figure without a window, and matplotlib."""
-    matplotlib = require("matplotlib", "plot", "Drawing pictures")
-    figures: Any = require("matplotlib.figure", "plot", "Drawing pictures")
-    require("matplotlib.backends.backend_agg", "plot", "Drawing pictures")
-    return figures.Figure(figsize=(width, height), layout="constrained"), matplotlib
-
-
-def _save(figure: Any, path: Path) -> Path:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_whole(path, buffer.getvalue())
-    return path
 
 
 def draw_curves(path: Path, data: str, backends: list[str], results: list[Result]) -> Path:
     """Draw loss and accuracy over epochs, once for all backends, and accuracy over seconds for each run."""
-    figure, matplotlib = _figure(12.8, 4.8)
-    with matplotlib.rc_context({"font.size": 12, "axes.titlesize": 13}):
+    figure = new_figure(12.8, 4.8)
+    with matplotlib().rc_context({"font.size": 12, "axes.titlesize": 13}):
         left, middle, right = figure.subplots(1, 3)
         shared = [result for result in results if result.name in backends]
         epochs = np.arange(1, len(shared[0].loss) + 1)
@@ -84,23 +64,21 @@ def draw_curves(path: Path, data: str, backends: list[str], results: list[Result
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(f"784-16-16-10 on {data}", fontsize=15)
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def draw_weights(path: Path, data: str, W: Array, epochs: int) -> Path:
     """Draw the weights of each unit of the first layer, (784, units), as a 28x28 image, all on one scale around 0."""
-    figure, matplotlib = _figure(8.2, 7.4)
-    colours: Any = require("matplotlib.colors", "plot", "Drawing pictures")
-    with matplotlib.rc_context({"font.size": 12}):
+    figure = new_figure(8.2, 7.4)
+    with matplotlib().rc_context({"font.size": 12}):
         images = W.T.reshape(-1, 28, 28)
         limit = float(np.quantile(np.abs(images), 0.995)) or 1.0
-        colour_map = colours.LinearSegmentedColormap.from_list("weights", WEIGHT_COLOURS)
         grid = figure.subplots(4, 4)
         drawn = None
         for unit, (axes, image) in enumerate(zip(grid.flat, images, strict=True), start=1):
-            drawn = axes.imshow(image, cmap=colour_map, vmin=-limit, vmax=limit)
+            drawn = axes.imshow(image, cmap=diverging(), vmin=-limit, vmax=limit)
             axes.set_title(f"unit {unit}", fontsize=10, pad=3)
             axes.set(xticks=[], yticks=[])
         figure.colorbar(drawn, ax=grid, shrink=0.8, extend="both", label="weight of the pixel")
         figure.suptitle(f"What the 16 units of the first layer look for ({data}, {epochs} epochs)")
-        return _save(figure, path)
+        return save(figure, path)
