@@ -100,9 +100,9 @@ def write_image_set(folder):
 
 def test_without_arguments_it_shows_an_example_of_each_command(good):
     out = good()
-    for command in ("demo", "info", "train", "predict"):
+    for command in ("demo", "info", "train", "predict", "plot"):
         assert f"\n  fastnn {command} " in out
-    assert not re.search(r"\b(bench|plot|run)\b", out)
+    assert not re.search(r"\b(bench|run)\b", out)
 
 
 def test_version(good):
