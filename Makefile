@@ -5,6 +5,7 @@
 #   make lint     ruff and mypy
 #   make cross    compile the C for every platform that has wheels
 #   make mutants  break the kernels on purpose; every break must turn a test red
+#   make report   render the README's tables and charts from benchmarks/results
 #   make dist     sdist and wheel in dist/
 #   make clean    remove everything that the other targets made
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BUILT_FROM := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.pxi kernels/c/*)
 
-.PHONY: demo test lint cross mutants dist clean
+.PHONY: demo test lint cross mutants report dist clean
 
 demo: $(STAMP)
 	$(BIN)/fastnn demo
@@ -33,6 +34,9 @@ cross: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py
 
+report: $(STAMP)
+	$(BIN)/fastnn bench report
+
 dist: $(STAMP)
 	$(BIN)/python -m build --no-isolation
 
@@ -44,4 +48,4 @@ $(STAMP): $(BUILT_FROM)
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist fastnn-demo *.egg-info kernels/*.c kernels/*.so
+	rm -rf $(VENV) build dist fastnn-demo fastnn-bench *.egg-info kernels/*.c kernels/*.so
