@@ -36,7 +36,7 @@ from .predictor import Predictor
 from .trainer import Trainer
 
 if TYPE_CHECKING:
-    from . import datasets, plot
+    from . import course, datasets, plot
 
 __all__ = [
     "SGD",
@@ -60,6 +60,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "available_backends",
+    "course",
     "datasets",
     "functional",
     "get_backend",
@@ -73,7 +74,7 @@ __all__ = [
     "use_backend",
 ]
 
-_LAZY_MODULES = ("datasets", "plot")
+_LAZY_MODULES = ("course", "datasets", "plot")
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.errors", "fastnn._version"),  # L3
     ("fastnn.checks",),
     ("fastnn.arrays", "fastnn.schedules"),
-    ("fastnn.targets", "fastnn.initializers", "fastnn.optimizers", "fastnn.backends"),
+    ("fastnn.targets", "fastnn.initializers", "fastnn.optimizers", "fastnn.backends", "fastnn.parameters"),
     ("fastnn.model",),
     ("fastnn.callbacks", "fastnn.functional", "fastnn.predictor", "fastnn.io"),  # L4
     ("fastnn.engine",),
@@ -179,10 +179,10 @@ def test_files_are_short(module):
 EMPTY = inspect.Parameter.empty
 SIGNATURES = {
     "Network.__init__": "self, sizes, *, output, activation='relu', loss=None, bias=True, init=None, dtype='float32', "
-                        "seed=None",
+    "seed=None",
     "Network.fit": "self, X, y, *, epochs=10, batch_size=32, optimizer='adam', l2=0.0, clip_norm=None, "
-                   "validation_data=None, sample_weight=None, class_weight=None, shuffle=True, callbacks=(), "
-                   "progress=None, backend=None, num_threads=None, seed=None",
+    "validation_data=None, sample_weight=None, class_weight=None, shuffle=True, callbacks=(), "
+    "progress=None, backend=None, num_threads=None, seed=None",
     "Network.predict": "self, X, *, out=None, num_threads=None",
     "Network.classify": "self, X",
     "Network.evaluate": "self, X, y, sample_weight=None",
