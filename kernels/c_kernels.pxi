@@ -58,6 +58,8 @@ cdef extern from "kernels.h" nogil:
         void (*axpy)(i64 n, double a, const void *x, void *y) noexcept nogil
         void (*scale)(i64 n, double a, void *x) noexcept nogil
         double (*sum_squares)(i64 n, const void *x) noexcept nogil
+        i64 (*multiply_adds)(i64 turns, double a, double b, double *sum) noexcept nogil
+        double (*read)(i64 n, const void *x) noexcept nogil
 
     const fnn_kernels *fnn_select(const char *target, int is_double)
     const char *const *fnn_targets()

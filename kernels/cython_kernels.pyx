@@ -5,7 +5,7 @@ one that the environment variable FASTNN_ISA names.  The dtype of theta picks th
 functions at each call.  The GIL is released where a call has more than about two microseconds of work.
 
 Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space, ``programs.pxi`` the programs that learn,
-``infer.pxi`` those that do not.
+``infer.pxi`` those that do not, ``timing.pxi`` pieces timed inside C.
 """
 
 cimport numpy as cnp
@@ -20,6 +20,7 @@ import numpy as np
 
 from .activations import ACTIVATIONS, INPUT
 from .table import Kernels
+from .updates import N_HYPER
 
 cnp.import_array()
 
@@ -493,6 +494,11 @@ def train(
     with nogil:
         done = run_train(&j, order_at, starts_at, n, hyper_at, hyper_columns, losses_at)
     return done
+
+
+# ---- the same pieces, timed
+
+include "timing.pxi"
 
 
 # ---- about this backend

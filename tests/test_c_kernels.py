@@ -56,6 +56,8 @@ FUNCTIONS = {
     "axpy": (None, "n d p p"),
     "scale": (None, "n d p"),
     "sum_squares": (real64, "n p"),
+    "multiply_adds": (i64, "n d d p"),
+    "read": (real64, "n p"),
 }
 LETTERS = {"n": i64, "s": i64, "i": ctypes.c_int, "d": real64, "p": pointer}
 
@@ -489,6 +491,21 @@ def test_column_sums(table, rng, real):
                 out.check()
 
 
+def test_multiply_adds_are_counted_and_done(table, real):
+    """x <- a x + b from 0, 1, 2, ... in some number of chains of a register each."""
+    total = np.zeros(1)
+    a, b = 0.5, 3.0
+    lanes = max(1, table.vector_bytes // np.dtype(real).itemsize)
+    operations = table.multiply_adds(1, a, b, at(total))
+    chains = operations // (2 * lanes)
+    assert operations == 2 * lanes * chains
+    assert chains >= 8
+    assert total[0] == lanes * sum(a * j + b for j in range(chains))
+    assert table.multiply_adds(7, a, b, at(total)) == 7 * operations
+    table.multiply_adds(100, a, b, at(total))
+    assert total[0] == pytest.approx(lanes * chains * b / (1 - a))
+
+
 @pytest.mark.parametrize("n", [0, *WIDTHS, 63, 64, 65, 127, 129, 1000])
 def test_vector_arithmetic(table, rng, real, n):
     x, y, a = Box(randn(rng, n, real)), Box(randn(rng, n, real)), 0.7
@@ -499,6 +516,7 @@ def test_vector_arithmetic(table, rng, real, n):
         X[: n // 2 * 2 : 2] @ Y[n // 2 :: -1][: n // 2], abs=bound
     )
     assert table.sum_squares(n, at(x.a)) == pytest.approx(X @ X, rel=1e-14)
+    assert table.read(n, at(x.a)) == pytest.approx(X.sum(), abs=(n + 1) * eps(real) * np.abs(X).sum())
     table.axpy(n, a, at(x.a), at(y.a))
     close(y.a, Y + a * X, 2 * eps(real) * (np.abs(Y) + np.abs(X)))
     table.scale(n, a, at(x.a))

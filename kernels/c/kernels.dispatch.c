@@ -41,6 +41,7 @@
 #include "loss.h"
 #include "rows.h"
 #include "dropout.h"
+#include "peak.h"
 #include "table.h"
 #undef FNN_BITS
 
@@ -55,4 +56,5 @@
 #include "loss.h"
 #include "rows.h"
 #include "dropout.h"
+#include "peak.h"
 #include "table.h"

@@ -91,6 +91,11 @@ typedef struct {
     void (*axpy)(i64 n, double a, const void *x, void *y);
     void (*scale)(i64 n, double a, void *x);
     double (*sum_squares)(i64 n, const void *x);
+
+    /* What the target could do at best (peak.h): x <- a x + b in registers, the operations done being returned; and the
+     * sum of n contiguous numbers. */
+    i64 (*multiply_adds)(i64 turns, double a, double b, double *sum);
+    double (*read)(i64 n, const void *x);
 } fnn_kernels;
 
 /* The tables of the best target that this processor has, or of the one named (NULL or "" = best; NULL result = this

@@ -23,4 +23,6 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .axpy = FN(fnn_axpy),
     .scale = FN(fnn_scale),
     .sum_squares = FN(fnn_sum_squares),
+    .multiply_adds = FN(fnn_multiply_adds),
+    .read = FN(fnn_read),
 };
