@@ -413,3 +413,23 @@ def test_xor():
     X, Y = np.array([[0.0, 0, 1, 1], [0, 1, 0, 1]]), np.array([[0, 1, 1, 0]])
     parameters = planar.nn_model(X, Y, 4, 10000, seed=0)
     assert (planar.predict(parameters, X) == Y).all()
+
+
+# ---- cats, where their pictures are
+
+
+def test_cats_as_in_the_notes():
+    try:
+        data = fastnn.datasets.load_catvnoncat(raw=True)
+    except (FileNotFoundError, fastnn.MissingDependencyError) as error:
+        pytest.skip(str(error))
+    X, X_test = (data.X_train / 255.0).T, (data.X_test / 255.0).T
+    Y, Y_test = data.y_train.reshape(1, -1), data.y_test.reshape(1, -1)
+    made = logistic.model(X, Y, X_test, Y_test, 2000, 0.005)
+    found = [100 * np.mean(made["Y_prediction_train"] == Y), 100 * np.mean(made["Y_prediction_test"] == Y_test)]
+    for train, dims in ((deep.two_layer_model, (12288, 7, 1)), (deep.L_layer_model, (12288, 20, 7, 5, 1))):
+        parameters, _ = train(X, Y, dims, 0.0075, 2500, seed=1)
+        for inputs, labels in ((X, Y), (X_test, Y_test)):
+            AL, _ = deep.L_model_forward(inputs, parameters)
+            found.append(100 * np.mean((AL > 0.5) == labels))
+    assert np.round(found, 2).tolist() == [99.04, 70.0, 100.0, 72.0, 98.56, 80.0]

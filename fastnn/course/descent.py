@@ -17,6 +17,7 @@ C. Q is found by Gram-Schmidt on the kernels' own products, repeated until a vec
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -40,6 +41,7 @@ SLICE_SECONDS = 0.05  # between two looks at Ctrl-C, as in the engine
 ORDER_ELEMENTS = 1 << 18  # of the row indices of one call: 2 MB, and beside m rows of work nothing
 COORDINATES_BYTES = 1 << 28  # of Q, beyond which X is read where it is
 LEAST_RATIO = 2  # of features to examples, from which on other coordinates pay
+SHORT = 0.01  # of its first length: what is left of a vector is then made orthogonal to all, not to its block alone
 BLOCK = 32  # examples orthogonalised together: their rows stay in L2 or L3 while the block is worked on
 
 
@@ -130,19 +132,21 @@ def orthonormal(X: Array) -> tuple[Array, Array]:
     r = 0
     for first in range(0, m, BLOCK):
         rows = np.array(X[:, first : first + BLOCK].T, np.float64, order="C")
-        lengths = np.sqrt(np.square(rows).sum(axis=1))
-        if r:
+        lengths = [_length(row) for row in rows]
+        earlier = r
+        for _ in range(2 if r else 0):
             _project_out(rows, Q[:r], R[:r, first : first + BLOCK])
         for i, row in enumerate(rows):
-            column, before = first + i, np.inf
-            length = float(np.sqrt(row @ row))
+            column, length, before, narrow = first + i, _length(row), math.inf, True
             # A remainder of rounding alone has no direction worth keeping: what it leaves out of X is rounding, too.
-            while length > 4 * np.finfo(np.float64).eps * lengths[i] and length < 0.5 * before:
-                before = length
-                if r:
-                    _project_out(row.reshape(1, -1), Q[:r], R[:r, column : column + 1])
-                length = float(np.sqrt(row @ row))
-            if length > 4 * np.finfo(np.float64).eps * lengths[i]:
+            noise, short = 4 * np.finfo(np.float64).eps * lengths[i], SHORT * lengths[i]
+            while length > noise and (length < 0.5 * before or (narrow and length < short)):
+                before, narrow = length, length >= short
+                low = earlier if narrow else 0
+                if r > low:
+                    _project_out(row.reshape(1, -1), Q[low:r], R[low:r, column : column + 1])
+                    length = _length(row)
+            if length > noise:
                 np.divide(row, length, out=Q[r])
                 R[r, column] = length
                 r += 1
@@ -150,6 +154,10 @@ def orthonormal(X: Array) -> tuple[Array, Array]:
     if not R.any():
         Q[0], Q[0, 0] = 0.0, 1.0
     return Q[:r], R[:r]
+
+
+def _length(row: Array) -> float:
+    return math.sqrt(backends.kernels().dot(row, row))
 
 
 def _project_out(rows: Array, Q: Array, coefficients: Array) -> None:
