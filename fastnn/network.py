@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from . import backends, engine, io
-from .arrays import Array, apart, as_input, as_output, numeric, vector
+from .arrays import Array, apart, as_input, as_output, vector
 from .callbacks import Callback, History, as_callbacks
 from .checks import truth, whole
-from .gradients import Differentiable
+from .conversion import Convertible
 from .optimizers import Optimizer, OptimizerState
 from .predictor import Predictor
 from .trainer import Trainer
@@ -20,7 +20,7 @@ from .trainer import Trainer
 __all__ = ["Network", "load"]
 
 
-class Network(Differentiable):
+class Network(Convertible):
     """A dense neural network.
 
         A0 = X * input_scale,  Z_l = A_(l-1) W_l + b_l,  A_l = f_l(Z_l),  output = A_L
@@ -78,69 +78,6 @@ class Network(Differentiable):
     #: History of the last fit, None before it.
     history: History | None = None
     _optimizer_state: OptimizerState | None = None
-
-    @classmethod
-    def from_weights(
-        cls,
-        weights: Sequence[Any],
-        biases: Sequence[Any] | None,
-        *,
-        output: str,
-        activation: str | Sequence[str] = "relu",
-        loss: str | Mapping[str, float] | None = None,
-        dtype: Any = None,
-        input_scale: float = 1.0,
-    ) -> Self:
-        """Return a network with given parameters, copied.
-
-        Parameters
-        ----------
-        weights : sequence of array-like, shapes (n_in, n_out)
-        biases : sequence of array-like, shapes (n_out,), or None
-            None for a network without biases.
-        output, activation, loss, input_scale
-            As in `Network`.
-        dtype : dtype, optional
-            None: float32 where every array is, else float64.
-
-        Raises
-        ------
-        ValueError
-            If the shapes do not chain; the message names the layer.
-
-        Examples
-        --------
-        >>> import fastnn
-        >>> net = fastnn.Network.from_weights([[[2.0]]], [[1.0]], output="identity")
-        >>> net.predict([[3.0]])
-        array([[7.]])
-        """
-        matrices = [numeric(W, f"weights[{i}]") for i, W in enumerate(weights)]
-        for i, W in enumerate(matrices):
-            if W.ndim != 2:
-                raise ValueError(f"weights[{i}] must be 2-D, (n_in, n_out), got shape {W.shape}.")
-            if i and W.shape[0] != matrices[i - 1].shape[1]:
-                raise ValueError(
-                    f"weights[{i}] has {W.shape[0]} rows; the layer before it gives {matrices[i - 1].shape[1]} "
-                    f"outputs. It must have shape ({matrices[i - 1].shape[1]}, ...)."
-                )
-        if not matrices:
-            raise ValueError("weights is empty; give one (n_in, n_out) matrix per layer.")
-        vectors = None if biases is None else [numeric(b, f"biases[{i}]") for i, b in enumerate(biases)]
-        if vectors is not None and len(vectors) != len(matrices):
-            raise ValueError(f"there are {len(matrices)} weights and {len(vectors)} biases; give one bias per layer.")
-        if dtype is None:
-            dtype = "float32" if all(a.dtype == np.float32 for a in [*matrices, *(vectors or [])]) else "float64"
-        sizes = [matrices[0].shape[0], *(W.shape[1] for W in matrices)]
-        made = cls(
-            sizes, output=output, activation=activation, loss=loss, bias=vectors is not None, init="zeros", dtype=dtype,
-            seed=0, input_scale=input_scale,
-        )  # fmt: skip
-        for i, W in enumerate(matrices):
-            made.weights[i] = W
-            if vectors is not None:
-                made.biases[i] = vectors[i].reshape(-1)
-        return made
 
     # ---- training
 
@@ -273,9 +210,7 @@ class Network(Differentiable):
         num_threads: int | None = None,
     ) -> Trainer:
         """Return a `Trainer` that updates this network one step at a time; arguments as in `fit`."""
-        return Trainer(
-            self, optimizer, l2, clip_norm, dropout=dropout, backend=backend, num_threads=num_threads
-        )
+        return Trainer(self, optimizer, l2, clip_norm, dropout=dropout, backend=backend, num_threads=num_threads)
 
     # ---- asking
 

@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.callbacks", "fastnn.functional", "fastnn.predictor", "fastnn.io"),  # L4
     ("fastnn.engine",),
     ("fastnn.trainer", "fastnn.gradients"),
+    ("fastnn.conversion",),
     ("fastnn.network", "fastnn.datasets"),  # L5
     ("fastnn.plot",),
     ("fastnn.estimators", "fastnn.course", "fastnn.landscape"),
