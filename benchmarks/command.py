@@ -18,7 +18,7 @@ from . import guard, suite, tables
 from .record import Report
 
 HERE = Path(__file__).resolve().parent
-QUIET = ["-q", "-q", "-s", "--no-header", "--tb=short"]
+QUIET = ["-q", "-q", "-s", "--no-header", "--tb=short", "--disable-warnings"]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,10 @@ class Mode:
     sample_seconds: float = 0.005  # shortest sample; calls are repeated within one to fill it
     case_seconds: float = 4.0  # for all rounds of a case
     rounds: tuple[int, int] = (7, 41)  # fewest, most; fewer than 6 give no interval of 95 %
+
+    def shortened(self, share: float) -> Mode:
+        """Return the mode with a share of the seconds per case."""
+        return replace(self, case_seconds=share * self.case_seconds)
 
 
 FULL = Mode()
@@ -60,6 +64,8 @@ class Competitor:
         One call per sample: for work that must not be repeated without ``before``.
     clock : callable, optional
         ``clock(calls) -> seconds`` for all of them, where the competitor times itself (inside C).
+    answers : bool
+        False for what computes nothing that could be compared, such as a limit of the machine.
     facts : dict
         Plain JSON values for the record: backend, target, floating-point operations, compile time ...
     """
@@ -70,6 +76,7 @@ class Competitor:
     before: Callable[[], None] | None = None
     once: bool = False
     clock: Callable[[int], float] | None = None
+    answers: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -184,7 +191,7 @@ class Rounds:
         environment.forget_blas()
 
     def check(self) -> dict[str, float]:
-        """Compare every answer with the first competitor's and return the differences.
+        """Compare every answer with the first one and return the differences.
 
         Raises
         ------
@@ -192,22 +199,22 @@ class Rounds:
             If one is larger than the contest's tolerance.
         """
         found: dict[str, float] = {}
-        reference = None
-        for i, one in enumerate(self.contest.competitors):
+        first = reference = None
+        for one in self.contest.competitors:
             environment.set_blas_threads(one.threads)
             if one.before is not None:
                 one.before()
             began = time.perf_counter()
             answer = one.run()
             self._last[one.name] = time.perf_counter() - began
-            if self.contest.tolerance is None:
+            if self.contest.tolerance is None or not one.answers:
                 continue
-            if i == 0:
-                reference = _copy(answer)
+            if first is None:
+                first, reference = one.name, _copy(answer)
             found[one.name] = difference(answer, reference)
             if not found[one.name] <= self.contest.tolerance:
                 raise WrongAnswer(
-                    f"{one.name} and {self.contest.competitors[0].name} disagree: relative difference "
+                    f"{one.name} and {first} disagree: relative difference "
                     f"{found[one.name]:.1e}, allowed {self.contest.tolerance:.1e}. Nothing was timed."
                 )
         return found

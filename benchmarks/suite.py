@@ -15,6 +15,7 @@ from .tables import Table, by_case
 # name -> the module that has SUITE; ``fastnn bench`` runs them in this order
 SUITES = {
     "loops": "benchmarks.loops",
+    "kernels": "benchmarks.kernels",
 }
 
 
@@ -55,6 +56,8 @@ class Suite:
         ``cases(mode) -> iterable of Case``; in the toy mode the same cases at sizes of milliseconds.
     tables, charts : callables
         Of a `Report`; their names are places in the README, ``NAME/name``.
+    share : float
+        Of the mode's seconds per case: less for a suite of many small cases.
     every_target : bool
         The suite runs again under each other CPU target, in a process of its own, and the records are joined.
     """
@@ -65,6 +68,7 @@ class Suite:
     tables: Callable[[Report], Sequence[Table]] = by_case
     charts: Callable[[Report], Sequence[Chart]] = no_charts
     every_target: bool = False
+    share: float = 1.0
 
 
 def load(name: str) -> Suite:

@@ -10,7 +10,7 @@ from benchmarks.record import records_of
 
 def test_case(suite_of_case, case, benchmark, ledger):
     contest = case.prepare()
-    rounds = Rounds(contest, ledger.mode)
+    rounds = Rounds(contest, ledger.mode.shortened(suite_of_case.share))
     differences = rounds.check()
     count = rounds.calibrate()
     benchmark.group = suite_of_case.name
