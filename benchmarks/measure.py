@@ -108,12 +108,15 @@ class Contest:
     tolerance : float or None
         Largest relative difference (norm) of an answer to the first competitor's; None where the suite has its own
         check.
+    rounds : int, optional
+        How many rounds to play, whatever the mode says.
     """
 
     competitors: Sequence[Competitor]
     baseline: str
     tolerance: float | None
     absent: Sequence[Absent] = ()
+    rounds: int | None = None
 
     def __post_init__(self) -> None:
         names = [one.name for one in (*self.competitors, *self.absent)]
@@ -229,6 +232,8 @@ class Rounds:
                 seconds = self._sample(one, calls)
             self.calls[one.name] = calls
             round_seconds += seconds * (calls + (seconds < WARM_BELOW))
+        if self.contest.rounds is not None:
+            return self.contest.rounds
         fewest, most = self.mode.rounds
         return max(fewest, min(most, int(self.mode.case_seconds / max(round_seconds, 1e-9))))
 

@@ -16,6 +16,10 @@ from .tables import Table, by_case
 SUITES = {
     "loops": "benchmarks.loops",
     "kernels": "benchmarks.kernels",
+    "train": "benchmarks.train",
+    "predict": "benchmarks.predict",
+    "accuracy": "benchmarks.accuracy",
+    "threads": "benchmarks.threads",
 }
 
 

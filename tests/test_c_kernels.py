@@ -95,9 +95,9 @@ class Rows(ctypes.Structure):
 
 def compile_library(folder):
     """Compile every target as a build would, and link one shared library."""
-    jobs = {
-        target: ["kernels.dispatch.c", f"-DFNN_TARGET={target}", *MARCH[target]] for target in TARGETS
-    } | {"select": ["select.c", *(f"-DFNN_HAVE_{target}" for target in TARGETS)]}
+    jobs = {target: ["kernels.dispatch.c", f"-DFNN_TARGET={target}", *MARCH[target]] for target in TARGETS} | {
+        "select": ["select.c", *(f"-DFNN_HAVE_{target}" for target in TARGETS)]
+    }
     running = [
         subprocess.Popen([CC, *FLAGS, "-c", *line, "-o", folder / f"{name}.o"], cwd=SOURCES, stderr=subprocess.PIPE)
         for name, line in jobs.items()
@@ -287,8 +287,16 @@ def test_gemm_layouts(table, rng, real, a, b):
 @pytest.mark.parametrize("layouts", [("C", "C", "C"), ("F", "C", "C"), ("C", "F", "C"), ("F", "F", "F")])
 @pytest.mark.parametrize(
     "shape",
-    [(1, 1500, 701), (2, 600, 900), (5, 1500, 700), (64, 784, 16), (784, 16, 64), (40, 16, 1500), (130, 600, 700),
-     (300, 1100, 90)],
+    [
+        (1, 1500, 701),
+        (2, 600, 900),
+        (5, 1500, 700),
+        (64, 784, 16),
+        (784, 16, 64),
+        (40, 16, 1500),
+        (130, 600, 700),
+        (300, 1100, 90),
+    ],
 )
 def test_gemm_beyond_the_blocks(table, rng, real, shape, layouts):
     check_gemm(table, rng, real, *shape, layouts)
@@ -433,17 +441,13 @@ def test_loss_and_its_gradient(table, rng, real, loss, weighted):
             loss.code, const, *(x.astype(np.float64) for x in (R, T, given)), norm, expected
         )
         boxes = r, t, dR = Box(R), Box(T), Box(np.full((m, n), np.nan, real))
-        with_gradient = table.loss(
-            loss.code, const[0, 0], m, n, at(r.a), at(t.a), at(weights), norm, at(dR.a)
-        )
+        with_gradient = table.loss(loss.code, const[0, 0], m, n, at(r.a), at(t.a), at(weights), norm, at(dR.a))
         alone = table.loss(loss.code, const[0, 0], m, n, at(r.a), at(t.a), at(weights), norm, None)
         assert with_gradient == alone
         assert alone == pytest.approx(value, rel=20 * eps(real))
         scale = np.abs(expected).max() + 2 / norm * (1 + np.abs(T))
         close(dR.a, expected, 32 * eps(real) * scale)
-        in_place = table.loss(
-            loss.code, const[0, 0], m, n, at(r.a), at(t.a), at(weights), norm, at(r.a)
-        )
+        in_place = table.loss(loss.code, const[0, 0], m, n, at(r.a), at(t.a), at(weights), norm, at(r.a))
         assert in_place == alone
         assert np.array_equal(r.a, dR.a)
         for box in boxes:

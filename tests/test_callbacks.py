@@ -236,8 +236,9 @@ def test_monitoring_what_is_not_recorded():
     net = make()
     with unmodified(net.theta), pytest.raises(ValueError, match="'val_loss'.* no validation data. Pass validation"):
         net.fit(X, y, callbacks=[EarlyStopping(3)])
-    with unmodified(net.theta), pytest.raises(
-        ValueError, match="'val_mse'; what this fit records is loss, data_loss, val_accuracy, val_loss"
+    with (
+        unmodified(net.theta),
+        pytest.raises(ValueError, match="'val_mse'; what this fit records is loss, data_loss, val_accuracy, val_loss"),
     ):
         net.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping(3, monitor="val_mse")])
     plain = Network([5, 1], output="identity", seed=0)

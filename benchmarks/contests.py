@@ -1,0 +1,102 @@
+"""From peers in processes to competitors: which number of threads is each one's best, and who takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from . import environment
+from .measure import Absent, Competitor
+from .networks import Task
+from .peers.workers import Crew, Unavailable, Worker
+
+#: What compiles for many seconds is left out where only running at all is to be shown.
+SLOW_TO_COMPILE = "PyTorch compiled"
+FASTNN = "fastnn cython"
+#: A thread count whose first epoch takes so many times the best so far is not looked at again.
+HOPELESS = 4.0
+
+
+def thread_counts(toy: bool = False) -> list[int]:
+    """Return 1, 2, 4, ... up to all processors, all of them included; at least 1 and 2."""
+    most = max(2, environment.all_threads())
+    if toy:
+        return [1, 2]
+    return sorted({1, most, *(2**i for i in range(most.bit_length()) if 2**i < most)})
+
+
+def label(name: str, threads: int) -> str:
+    """Return a competitor's name with its number of threads."""
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def too_slow(name: str, toy: bool) -> str:
+    """Return why a peer is not run in the toy mode, or nothing."""
+    return "it compiles for many seconds" if toy and name == SLOW_TO_COMPILE else ""
+
+
+def best_threads(
+    crew: Crew, name: str, counts: Iterable[int], measure: Callable[[Worker], float]
+) -> tuple[Worker, dict[str, float]]:
+    """Return the worker with the best number of threads and the seconds that each number took.
+
+    ``measure(worker)`` is called once to warm up, and twice more where that was not hopeless; the least counts.
+    """
+    found: dict[int, float] = {}
+    first: dict[int, float] = {}
+    for threads in counts:
+        worker = crew.get(name, threads)
+        found[threads] = first[threads] = measure(worker)
+        if first[threads] < HOPELESS * min(first.values()):
+            found[threads] = min(measure(worker), measure(worker))
+    best = min(found, key=lambda threads: found[threads])
+    return crew.get(name, best), {str(threads): float(f"{seconds:.4g}") for threads, seconds in found.items()}
+
+
+def trainer(crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int], called: str = "") -> Competitor:
+    """Return the competitor that trains whole epochs at its best number of threads.
+
+    Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.
+    """
+    compiled: dict[int, float] = {}
+
+    def one_epoch(worker: Worker) -> float:
+        if worker.threads not in compiled:
+            compiled[worker.threads] = worker.ask("begin", task)
+        return _epochs(worker, 1)
+
+    worker, searched = best_threads(crew, name, counts, one_epoch)
+
+    def answer() -> Any:
+        found = worker.ask("curve", check, 2)
+        worker.ask("begin", task)
+        return found
+
+    facts = {
+        "peer": name, "searched": searched, "compile_seconds": round(compiled[worker.threads], 3),
+        "blas": worker.ask("blas"),
+    }  # fmt: skip
+    clock = partial(_epochs, worker)
+    return Competitor(called or name, answer, worker.threads, clock=clock, facts=facts)
+
+
+def _epochs(worker: Worker, calls: int) -> float:
+    return float(worker.ask("epoch_seconds", calls))
+
+
+def gather(
+    names: Iterable[str], make: Callable[[str], Iterable[Competitor]], toy: bool
+) -> tuple[list[Competitor], list[Absent]]:
+    """Return the competitors that ``make(name)`` gives, and those that cannot take part, each with the reason."""
+    present: list[Competitor] = []
+    absent: list[Absent] = []
+    for name in names:
+        if reason := too_slow(name, toy):
+            absent.append(Absent(name, "not run", reason))
+            continue
+        try:
+            present += make(name)
+        except Unavailable as reason_:
+            absent.append(Absent(name, "skipped", str(reason_)))
+    return present, absent
