@@ -37,6 +37,12 @@ from .trainer import Trainer
 
 if TYPE_CHECKING:
     from . import course, datasets, plot
+    from .estimators import MLPClassifier as MLPClassifier
+    from .estimators import MLPRegressor as MLPRegressor
+    from .estimators import compile_pipeline as compile_pipeline
+    from .estimators import from_sklearn as from_sklearn
+    from .estimators import patch_sklearn as patch_sklearn
+    from .estimators import unpatch_sklearn as unpatch_sklearn
 
 __all__ = [
     "SGD",
@@ -75,6 +81,10 @@ __all__ = [
 ]
 
 _LAZY_MODULES = ("course", "datasets", "plot")
+# not in __all__, so that ``from fastnn import *`` asks for no scikit-learn
+_OF_ESTIMATORS = (
+    "MLPClassifier", "MLPRegressor", "compile_pipeline", "from_sklearn", "patch_sklearn", "unpatch_sklearn",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -83,9 +93,16 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"fastnn.{name}")
+    if name in _OF_ESTIMATORS:
+        from .errors import require
+
+        require("sklearn", "sklearn", f"fastnn.{name}")
+        from . import estimators
+
+        return getattr(estimators, name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """List the public names."""
-    return sorted(__all__)
+    return sorted([*__all__, *_OF_ESTIMATORS])

@@ -45,6 +45,7 @@ REMEDIES = {
     "numba": 'pip install "fastnn-kernels[numba]"',
     "numpy": "pip install --force-reinstall fastnn-kernels",
 }
+PROCESSORS = "the processors that this process may use"  # where the number of threads is from if nobody has set it
 SERIAL_WORK = 1e6  # floating-point operations between two barriers below which one thread is used; 2 us at 500 GFLOP/s
 
 _process_backend: str | None = None
@@ -213,7 +214,7 @@ def num_threads_source() -> tuple[int, str]:
     text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if text.isdecimal() and int(text) > 0:
         return int(text), "OMP_NUM_THREADS"
-    return _processors(), "the processors that this process may use"
+    return _processors(), PROCESSORS
 
 
 @cache

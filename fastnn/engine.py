@@ -25,7 +25,7 @@ from .model import Model
 from .optimizers import Optimizer, OptimizerState
 from .targets import Targets, as_targets
 
-__all__ = ["Data", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
+__all__ = ["Data", "Run", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
 
 CALL_FLOPS = 2e8  # in one call of predict or evaluate, so that Ctrl-C is heard: 50 ms at 4 GFLOP/s
 SLICE_SECONDS = 0.05  # of training between two looks at Ctrl-C, time limits and the progress bar
@@ -98,9 +98,12 @@ def _rows_of(X: Input, span: slice) -> Input:
     return Input(X.data[span], X.indices, X.indptr, rows)
 
 
-def predict(model: Model, kernels: Kernels, X: Input, out: Array, num_threads: int | None) -> Array:
-    """Write the outputs for X to out and return it."""
-    const, packed = model.const(), _packed(kernels, model.plan, model.theta)
+def predict(
+    model: Model, kernels: Kernels, X: Input, out: Array, num_threads: int | None, const: Array | None = None
+) -> Array:
+    """Write the outputs for X to out and return it; ``const`` is the model's, where the caller keeps it."""
+    const = model.const() if const is None else const
+    packed = _packed(kernels, model.plan, model.theta)
     threads_for(0, num_threads)  # refuses a wrong number where there is no row, too
     for span in _spans(model, X.rows):
         _predict(kernels, model.plan, const, packed, _rows_of(X, span), out[span], num_threads)
@@ -246,10 +249,10 @@ def fit(
     """
     earlier, optimizer.optimizer = optimizer.optimizer, settings
     try:
-        run = _Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
+        run = Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)
         records = ("loss", "data_loss", *(() if validation is None else (*metric_names(validation), "val_loss")))
         state = FitState(0, model, history, optimizer, validates=validation is not None, records=records)
-        _tell(callbacks, "begin", state)
+        tell(callbacks, "begin", state)
     except BaseException:
         optimizer.optimizer = earlier
         raise
@@ -262,13 +265,13 @@ def fit(
 
 
 def _train(
-    run: _Run, state: FitState, epochs: int, shuffle: bool, callbacks: Sequence[Callback], progress: bool | None,
+    run: Run, state: FitState, epochs: int, shuffle: bool, callbacks: Sequence[Callback], progress: bool | None,
     validation: Data | None, num_threads: int | None,
 ) -> None:  # fmt: skip
     history = state.history
     stopper: str | None = None
     run.draw_key()
-    with _bar(progress, epochs * run.batches) as bar:
+    with progress_bar(progress, epochs * run.batches) as bar:
         for _ in range(epochs):
             run.start_epoch(shuffle)
             stopper = run.train_epoch(state, callbacks, bar)
@@ -284,17 +287,21 @@ def _train(
             if stopper is not None:
                 history.stopped_by = stopper
                 break
-    _tell(callbacks, "end", state)
+    tell(callbacks, "end", state)
 
 
-class _Run:
-    """The buffers and counters of one fit."""
+class Run:
+    """The buffers and counters of one fit.
+
+    ``rows`` is how many rows an epoch takes, where it is not all of them: the order then names them.
+    """
 
     def __init__(
         self, model: Model, data: Data, kernels: Kernels, const: Array, optimizer: OptimizerState,
         rng: np.random.Generator, epochs: int, batch_size: int | None, num_threads: int | None,
+        rows: int | None = None,
     ) -> None:  # fmt: skip
-        rows = data.X.rows
+        rows = data.X.rows if rows is None else rows
         batch = rows if batch_size is None else min(batch_size, rows)
         self.model, self.data, self.kernels, self.const = model, data, kernels, const
         self.optimizer, self.rng = optimizer, rng
@@ -403,14 +410,15 @@ def _validate(
         history.metrics.setdefault(f"val_{name}", []).append(value)
 
 
-def _tell(callbacks: Sequence[Callback], what: str, state: FitState) -> None:
+def tell(callbacks: Sequence[Callback], what: str, state: FitState) -> None:
+    """Call the ``begin`` or ``end`` of those callbacks that have one."""
     for callback in callbacks:
         if hasattr(callback, what):
             getattr(callback, what)(state)
 
 
 @contextmanager
-def _bar(progress: bool | None, total: int) -> Iterator[Any]:
+def progress_bar(progress: bool | None, total: int) -> Iterator[Any]:
     """Yield a progress bar over all batches, or None; by default it shows on a terminal only."""
     if progress is None:
         progress = sys.stderr is not None and sys.stderr.isatty()

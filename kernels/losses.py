@@ -11,6 +11,11 @@ in the last layer, and the loss reads that output.
 Per element: ``f(r, t, p)`` and ``df(r, t, p)`` with target t and parameter p (Huber's delta, the quantile).  The
 loss of a row is the sum over its elements.  The categorical cross-entropy couples the elements of a row: its p is the
 row's log-sum-exp, and its gradient is ``exp(r - p) * sum(t) - t``.
+
+The cross-entropies may be cut in what is reported: where the parameter is negative, -c, no element counts more than c
+(in the categorical one r is raised to log-sum-exp - c).  That is the loss of a probability clipped from below, as
+scikit-learn prints it; the gradient stays that of the loss itself.  Other parameters, the networks' own 0 among them,
+cut nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +63,8 @@ def quantile_df(r, t, p):
 
 
 def binary_cross_entropy(r, t, p):
-    return select(r < 0, 0, r) - r * t + log1p(exp(-abs(r)))
+    loss = select(r < 0, 0, r) - r * t + log1p(exp(-abs(r)))
+    return select((p < 0) & (loss > -p), -p, loss)
 
 
 def binary_cross_entropy_df(r, t, p):
@@ -142,6 +148,11 @@ def log_sum_exp(R):
 def row_parameter(code, R, parameter):
     """Return the p of ``f(r, t, p)``: a column of log-sum-exps for the categorical cross-entropy, else a number."""
     return log_sum_exp(R) if code == CATEGORICAL else parameter
+
+
+def reported(code, R, p, parameter):
+    """Return the R whose loss is reported: the categorical cross-entropy's, raised where a parameter cuts it."""
+    return np.maximum(R, p + R.dtype.type(parameter)) if code == CATEGORICAL and parameter < 0 else R
 
 
 def link_identity(R, Y):

@@ -222,7 +222,8 @@ def softmax_loss(f):
             part = 0.0
             for j in range(start, stop):
                 r, t = R[j], T[j]
-                part += f(r, t, log_sum)
+                lowest = log_sum + R.dtype.type(p)  # where p cuts what is reported
+                part += f(lowest if p < 0 and r < lowest else r, t, log_sum)
                 if wanted:
                     dR[j] = factor * (exp(r - log_sum) * targets - t)
             total += w * part

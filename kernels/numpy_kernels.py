@@ -93,7 +93,8 @@ def loss_grad(loss, const, R, T, weights, norm, dR):
     p = L.row_parameter(loss, R, const[0, P.LOSS_PARAMETER])
     weights = weights.astype(np.float64)  # norm may exceed what R's dtype holds
     scale = weights / norm if weights.size else np.full(len(R), 1 / norm)
-    value = float(LOSSES[loss].f(R, T, p).sum(axis=1, dtype=np.float64) @ scale)
+    shown = L.reported(loss, R, p, const[0, P.LOSS_PARAMETER])
+    value = float(LOSSES[loss].f(shown, T, p).sum(axis=1, dtype=np.float64) @ scale)
     if dR.size:  # after the value: dR may be R
         if loss == CATEGORICAL:
             dR[...] = np.exp(R - p) * T.sum(axis=1, keepdims=True) - T

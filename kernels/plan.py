@@ -86,7 +86,7 @@ def make_const(
     dropout : float or one per hidden layer
         Rate at which outputs of hidden layers are dropped while training, 0 <= rate < 1.
     loss_parameter : float
-        Huber's delta, the quantile.
+        Huber's delta, the quantile; for a cross-entropy -c, where an element shall count c at most in what is reported.
     input_scale : float
         Factor on every entry of X as it is gathered.
     clip_norm : float

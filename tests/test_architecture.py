@@ -40,7 +40,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.conversion",),
     ("fastnn.network", "fastnn.datasets"),  # L5
     ("fastnn.plot",),
-    ("fastnn.estimators", "fastnn.course", "fastnn.landscape"),
+    ("fastnn.estimators.solvers", "fastnn.estimators.printed", "fastnn.estimators.threads",
+     "fastnn.estimators.documents", "fastnn.estimators.fast", "fastnn.course", "fastnn.landscape"),
+    ("fastnn.estimators.parameters", "fastnn.estimators.lbfgs", "fastnn.estimators.stochastic"),
+    ("fastnn.estimators.theirs",),
+    ("fastnn.estimators.base",),
+    ("fastnn.estimators.classifier", "fastnn.estimators.regressor"),
+    ("fastnn.estimators.patch",),
+    ("fastnn.estimators.convert",),
+    ("fastnn.estimators.pipeline",),
+    ("fastnn.estimators",),
     ("fastnn.cli",),
     ("fastnn", "fastnn.__main__"),  # L6
 )

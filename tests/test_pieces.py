@@ -13,7 +13,7 @@ from kernels_common import LAYOUTS, SIZES, TOLERANCE, Memory, Net, eps, hyper_ro
 
 from fastnn.kernels import plan
 from fastnn.kernels.activations import ACTIVATIONS, INPUT
-from fastnn.kernels.losses import LINKS, LOSSES
+from fastnn.kernels.losses import BY_NAME, LINKS, LOSSES
 from fastnn.kernels.updates import UPDATES
 
 sizes = st.sampled_from(SIZES)
@@ -379,3 +379,30 @@ def test_pack_fills_what_packed_size_says(backend, dtype):
     assert size == 0 or size >= table[0, plan.N_PARAMETERS]
     assert np.isfinite(packed).all()
     memory.check()
+
+
+@pytest.mark.parametrize("name", ["categorical_cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("n", [3, 700])  # short rows, and rows that no block holds
+def test_a_negative_parameter_cuts_what_a_cross_entropy_reports(backend, dtype, name, n):
+    """No element counts more than the cut; the gradient is that of the loss itself, and NaN stays NaN."""
+    code, cut = BY_NAME[name].code, 20.0
+    R, T = np.zeros((3, n), dtype), np.zeros((3, n), dtype)
+    R[:, 0], R[:, 1], T[:, 1] = [0.5, 30, 80], [0, -30, 3], 1
+    weights, empty = np.array([1, 2, 3], dtype), np.empty((0, 0), dtype)
+    gradients = [np.empty_like(R) for _ in range(2)]
+    const = np.zeros((2, 4))
+    plain = backend.loss_grad(code, const, R, T, weights, 2.0, gradients[0])
+    const[0, 0] = -cut
+    value = backend.loss_grad(code, const, R, T, weights, 2.0, gradients[1])
+    assert backend.loss_grad(code, const, R, T, weights, 2.0, empty) == pytest.approx(value, rel=4 * eps(dtype))
+    np.testing.assert_array_equal(*gradients)
+    if name == "binary_cross_entropy":
+        pairs = (zip(r.tolist(), t.tolist(), strict=True) for r, t in zip(R, T, strict=True))
+        elements = [[oracle.LOSS[name]([r], [t], 0)[0] for r, t in row] for row in pairs]
+    else:
+        elements = [[oracle.LOSS[name](r.tolist(), t.tolist(), 0)[0]] for r, t in zip(R, T, strict=True)]
+    rows = [math.fsum(min(cut, element) for element in row) for row in elements]
+    assert value == pytest.approx(float(np.dot(rows, weights)) / 2, rel=100 * eps(dtype))
+    assert plain > value + 10
+    R[1, 2] = np.nan
+    assert math.isnan(backend.loss_grad(code, const, R, T, weights, 2.0, empty))

@@ -197,9 +197,12 @@ static double FN(elements_loss)(FN(loss_run) *run, real p, i64 m, i64 n, const r
     return total;
 }
 
-/* l = sum_j t_j (lse - r_j), dr_j = exp(r_j - lse) sum(t) - t_j, lse = max r + log sum_k exp(r_k - max r), one row of
+/* At most `limit`; a NaN passes through. */
+FNN_INLINE real FN(cut)(real loss, real limit) { return loss > limit ? limit : loss; }
+
+/* l = sum_j t_j min(lse - r_j, limit), dr_j = exp(r_j - lse) sum(t) - t_j, lse = max r + log sum_k exp(r_k - max r), one row of
  * any length.  exp(r_j - lse) is e_j / sum(e): the same number, without the rounding of a large lse. */
-static double FN(categorical_row)(i64 n, const real *r, const real *t, real w, real *d)
+static double FN(categorical_row)(i64 n, real limit, const real *r, const real *t, real w, real *d)
 {
     real e[FNN_BLOCK];
     const real shift = FN(row_max)(n, r, 1), total = FN(exp_sum)(n, r, 1, shift);
@@ -208,7 +211,7 @@ static double FN(categorical_row)(i64 n, const real *r, const real *t, real w, r
     for (i64 j = 0; j < n; j += FNN_BLOCK) {
         const i64 count = FN(smaller)(n - j, FNN_BLOCK);
         for (i64 c = 0; c < count; c++)
-            e[c] = t[j + c] * (lse - r[j + c]);
+            e[c] = t[j + c] * FN(cut)(lse - r[j + c], limit);
         loss += FN(sum)(count, e);
         if (!d)
             continue;
@@ -221,8 +224,8 @@ static double FN(categorical_row)(i64 n, const real *r, const real *t, real w, r
 }
 
 /* The same for `rows` short rows, which share one loop of exponentials and one of logarithms. */
-static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T, const real *weights, double norm,
-                                   real *dR)
+static double FN(categorical_rows)(i64 rows, i64 n, real limit, const real *R, const real *T, const real *weights,
+                                   double norm, real *dR)
 {
     real e[FNN_BLOCK], lse[FNN_BLOCK], sums[FNN_BLOCK], factor[FNN_BLOCK];
     double loss = 0.0;
@@ -250,7 +253,7 @@ static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T
         const double w = weights ? weights[i] / norm : 1.0 / norm;
         double sum = 0.0;
         for (i64 j = 0; j < n; j++)
-            sum += t[j] * (lse[i] - r[j]);
+            sum += t[j] * FN(cut)(lse[i] - r[j], limit);
         loss += w * sum;
         if (!dR)
             continue;
@@ -261,19 +264,21 @@ static double FN(categorical_rows)(i64 rows, i64 n, const real *R, const real *T
     return loss;
 }
 
-static double FN(categorical)(i64 m, i64 n, const real *R, const real *T, const real *weights, double norm, real *dR)
+static double FN(categorical)(i64 m, i64 n, real p, const real *R, const real *T, const real *weights, double norm,
+                              real *dR)
 {
     const i64 most = n > FNN_BLOCK ? 1 : FNN_BLOCK / n;
+    const real limit = p < 0 ? -p : (real)INFINITY;
     double loss = 0.0;
     for (i64 i = 0; i < m; i += most) {
         const real *r = R + i * n, *t = T + i * n;
         real *d = dR ? dR + i * n : NULL;
         if (n > FNN_BLOCK) {
             const double w = weights ? weights[i] / norm : 1.0 / norm;
-            loss += w * FN(categorical_row)(n, r, t, (real)w, d);
+            loss += w * FN(categorical_row)(n, limit, r, t, (real)w, d);
         } else {
             const i64 rows = FN(smaller)(most, m - i);
-            loss += FN(categorical_rows)(rows, n, r, t, weights ? weights + i : NULL, norm, d);
+            loss += FN(categorical_rows)(rows, n, limit, r, t, weights ? weights + i : NULL, norm, d);
         }
     }
     return loss;
@@ -286,5 +291,5 @@ static double FN(fnn_loss)(int loss, double parameter, i64 m, i64 n, const void 
         return 0.0;
     if (FN(loss_runs)[loss])
         return FN(elements_loss)(FN(loss_runs)[loss], (real)parameter, m, n, R, T, weights, norm, dR);
-    return FN(categorical)(m, n, R, T, weights, norm, dR);
+    return FN(categorical)(m, n, (real)parameter, R, T, weights, norm, dR);
 }
