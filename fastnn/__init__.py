@@ -36,7 +36,7 @@ from .predictor import Predictor
 from .trainer import Trainer
 
 if TYPE_CHECKING:
-    from . import course, datasets, plot
+    from . import course, datasets, landscape, plot
     from .estimators import MLPClassifier as MLPClassifier
     from .estimators import MLPRegressor as MLPRegressor
     from .estimators import compile_pipeline as compile_pipeline
@@ -71,6 +71,7 @@ __all__ = [
     "functional",
     "get_backend",
     "get_num_threads",
+    "landscape",
     "load",
     "plot",
     "schedules",
@@ -80,7 +81,7 @@ __all__ = [
     "use_backend",
 ]
 
-_LAZY_MODULES = ("course", "datasets", "plot")
+_LAZY_MODULES = ("course", "datasets", "landscape", "plot")
 # not in __all__, so that ``from fastnn import *`` asks for no scikit-learn
 _OF_ESTIMATORS = (
     "MLPClassifier", "MLPRegressor", "compile_pipeline", "from_sklearn", "patch_sklearn", "unpatch_sklearn",

@@ -91,7 +91,8 @@ def _spans(model: Model, rows: int) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
-def _rows_of(X: Input, span: slice) -> Input:
+def rows_of(X: Input, span: slice) -> Input:
+    """Return a span of the rows of an input, as views."""
     rows = span.stop - span.start
     if X.indptr.size:
         return Input(X.data, X.indices, X.indptr[span.start : span.stop + 1], rows)
@@ -106,7 +107,7 @@ def predict(
     packed = _packed(kernels, model.plan, model.theta)
     threads_for(0, num_threads)  # refuses a wrong number where there is no row, too
     for span in _spans(model, X.rows):
-        _predict(kernels, model.plan, const, packed, _rows_of(X, span), out[span], num_threads)
+        _predict(kernels, model.plan, const, packed, rows_of(X, span), out[span], num_threads)
     return out
 
 
@@ -151,7 +152,7 @@ def evaluate(model: Model, kernels: Kernels, data: Data, num_threads: int | None
     """Return the weighted mean of the data loss."""
     const, loss = model.const(), 0.0
     for span in _spans(model, data.X.rows):
-        X, weights = _rows_of(data.X, span), data.weights[span] if data.weights.size else data.weights
+        X, weights = rows_of(data.X, span), data.weights[span] if data.weights.size else data.weights
         threads = threads_for(2.0 * model.n_parameters * X.rows, num_threads)
         loss += kernels.evaluate(
             model.plan, const, model.loss_code, model.theta, *X[:3], data.targets.T[span], weights, data.total_weight,

@@ -159,7 +159,7 @@ class Model:
         """
         largest = max(n_in * n_out for n_in, n_out in pairwise(self.sizes))
         size = self.n_parameters * self.dtype.itemsize + 8 * largest
-        memory = _physical_memory() if size > ALWAYS_THERE else None
+        memory = physical_memory() if size > ALWAYS_THERE else None
         if memory is not None and size > memory:
             raise MemoryError(
                 f"sizes {self.sizes} have {self.n_parameters:,} parameters; to make them in {self.dtype.name} takes "
@@ -396,7 +396,7 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
     return found
 
 
-def _physical_memory() -> int | None:
+def physical_memory() -> int | None:
     """Return the memory in bytes that the machine has or the control group allows, where the system tells."""
     found = []
     with contextlib.suppress(AttributeError, ValueError, OSError):

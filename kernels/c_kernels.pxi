@@ -60,6 +60,9 @@ cdef extern from "kernels.h" nogil:
         double (*sum_squares)(i64 n, const void *x) noexcept nogil
         i64 (*multiply_adds)(i64 turns, double a, double b, double *sum) noexcept nogil
         double (*read)(i64 n, const void *x) noexcept nogil
+        void (*plane_point)(i64 n, double a, double b, const void *x, i64 step, void *y) noexcept nogil
+        double (*loss_by_columns)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, i64 step,
+                                  const void *weights, double norm) noexcept nogil
 
     const fnn_kernels *fnn_select(const char *target, int is_double)
     const char *const *fnn_targets()

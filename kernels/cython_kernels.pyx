@@ -5,7 +5,7 @@ one that the environment variable FASTNN_ISA names.  The dtype of theta picks th
 functions at each call.  The GIL is released where a call has more than about two microseconds of work.
 
 Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space, ``programs.pxi`` the programs that learn,
-``infer.pxi`` those that do not, ``timing.pxi`` pieces timed inside C.
+``infer.pxi`` those that do not, ``surface.pxi`` the error surface, ``timing.pxi`` pieces timed inside C.
 """
 
 cimport numpy as cnp
@@ -28,6 +28,7 @@ include "c_kernels.pxi"
 include "layout.pxi"
 include "programs.pxi"
 include "infer.pxi"
+include "surface.pxi"
 
 cdef enum:
     WORTH_RELEASING = 40_000    # multiply-adds: about two microseconds
@@ -368,6 +369,7 @@ cdef void set_state(Job *j, cnp.ndarray state) noexcept:
 def work_size(str program not None, cnp.ndarray plan not None, i64 rows, threads):
     """Count for float and double, and add room to align the work inside: the dtype is not known here."""
     cdef Job j
+    cdef Surface surface_job
     cdef i64 most = 0, bytes_taken
     cdef int is_double
     memset(&j, 0, sizeof(Job))
@@ -378,6 +380,8 @@ def work_size(str program not None, cnp.ndarray plan not None, i64 rows, threads
         j.item = j.k.real_bytes
         if program in ("predict", "evaluate"):
             bytes_taken = lay_out_tiles(&j, rows, NULL)
+        elif program == "surface":
+            bytes_taken = lay_out_surface(&j, &surface_job, rows, NULL)
         else:
             bytes_taken = lay_out_block(&j, rows, NULL)
         most = at_least(most, (bytes_taken + ALIGN) // j.item)
@@ -541,6 +545,7 @@ KERNELS = Kernels(
     predict=predict,
     evaluate=evaluate,
     gradient=gradient,
+    surface=surface,
     backward=backward,
     train=train,
 )

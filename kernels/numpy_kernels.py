@@ -317,6 +317,30 @@ def evaluate(plan, const, loss, theta, X, indices, indptr, T, weights, norm, wor
     return by_blocks(np.arange(n_rows(X, indptr)), NOTHING, one_block)
 
 
+def surface(
+    plan, const, loss, theta, D, points, X, indices, indptr, T, weights, norm, work, out, threads
+):
+    act = plan[1, P.ACT]
+    out[...] = 0
+    for start in range(0, n_rows(X, indptr), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, n_rows(X, indptr)))
+        rows_of_X = Rows(const, X, indices, indptr, rows, theta.dtype)
+        T_rows, weights_rows = targets(plan, T, rows, theta.dtype), weights_of(weights, rows)
+        products = np.empty((3, len(rows), plan[1, P.N_OUT]), theta.dtype)
+        for at, product in zip((theta, *D), products, strict=True):
+            W, b = next(views(plan, at))
+            rows_of_X.forward(W, b, IDENTITY, product, NOTHING, threads)
+        for i, (a, b) in enumerate(points.astype(theta.dtype)):
+            Y = products[0] + a * products[1] + b * products[2]
+            activation(act, Y, Y)
+            layers = views(plan, theta + a * D[0] + b * D[1])
+            next(layers)
+            for layer, (W, bias) in enumerate(layers, start=2):
+                A, Y = Y, np.empty((len(rows), W.shape[1]), theta.dtype)
+                dense_forward(A, W, bias, plan[layer, P.ACT], Y, NOTHING, threads)
+            out[i] += loss_grad(loss, const, Y, T_rows, weights_rows, norm, NOTHING)
+
+
 def gradient(
     plan, const, loss, theta, X, indices, indptr, T, weights, norm, key, t, grad, work, parts, threads
 ):
@@ -379,6 +403,7 @@ KERNELS = Kernels(
     predict=quiet(predict),
     evaluate=quiet(evaluate),
     gradient=quiet(gradient),
+    surface=quiet(surface),
     backward=quiet(backward),
     train=quiet(train),
 )

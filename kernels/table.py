@@ -98,8 +98,8 @@ class Kernels:
     work_size: Callable[..., int]
     """work_size(program, plan, rows, threads) -> int
 
-    Elements of ``work`` for a program ("predict", "evaluate", "gradient", "backward", "train"), for m = ``rows`` rows
-    of X, for train of the largest batch.  Bounded whatever m is: programs work on tiles of rows."""
+    Elements of ``work`` for a program ("predict", "evaluate", "gradient", "surface", "backward", "train"), for m =
+    ``rows`` rows of X, for train of the largest batch.  Bounded whatever m is: programs work on tiles of rows."""
 
     packed_size: Callable[..., int]
     """packed_size(plan) -> int
@@ -129,6 +129,14 @@ class Kernels:
     divided by norm where const says so.  Dropout where const has rates, with row i of X as row i.  grad is written;
     parts (2,) float64 is written with (data loss, penalty); their sum is returned.  No clipping.  With m = 0 the data
     loss is 0."""
+
+    surface: Callable[..., None]
+    """surface(plan, const, loss, theta, D, points, X, indices, indptr, T, weights, norm, work, out, threads)
+
+    The data loss over a plane: out[i] = evaluate's result at theta + a D[0] + b D[1], (a, b) = points[i].  D
+    (2, n_parameters), theta's dtype, points (n, 2) float64, out (n,) float64, all C-contiguous; out is written.  The
+    first layer's products are taken once for all points, X (W0 + a W1 + b W2) = X W0 + a X W1 + b X W2, so out agrees
+    with evaluate to rounding.  No dropout, no penalty."""
 
     backward: Callable[..., None]
     """backward(plan, const, theta, X, indices, indptr, dY, grad, dX, work, threads)

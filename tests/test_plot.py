@@ -237,6 +237,7 @@ def model(tmp_path, monkeypatch):
         "network m.safetensors --most 4", "weights m.safetensors", "activations m.safetensors digits --row 2",
         "confusion m.safetensors digits --normalize", "history h.json --log",
         "history h.csv --series loss,val_accuracy", "functions sigmoid,relu",
+        "landscape m.safetensors digits --points 5 --relief",
         "weights m.safetensors --layer 2 --out second.svg",
     ],
 )  # fmt: skip
@@ -245,6 +246,13 @@ def test_fastnn_plot_writes_a_picture(model, words, capsys):
     written = model / capsys.readouterr().out.strip()
     assert written.stat().st_size > 1000
     assert not plt.get_fignums()
+
+
+def test_fastnn_plot_landscape_writes_a_page(model, capsys):
+    pytest.importorskip("plotly")
+    assert cli.main("plot landscape m.safetensors digits --points 4 --html s.html".split()) == 0
+    assert capsys.readouterr().out.split() == ["s.html", "landscape.png"]
+    assert (model / "s.html").stat().st_size > 10**6
 
 
 @pytest.mark.parametrize("kind", ["predictions", "boundary"])

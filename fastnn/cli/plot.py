@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import plot
+from .. import landscape, plot
 from ..arrays import Array
 from ..callbacks import History
+from ..checks import real
 from ..network import Network, load
 from ..plot.style import matplotlib
 from . import options
@@ -30,6 +31,7 @@ Draw a picture of a network, or of what it learned.
   fastnn plot weights digits.safetensors --layer 1 --out weights.svg
   fastnn plot activations digits.safetensors digits --row 3
   fastnn plot confusion digits.safetensors digits
+  fastnn plot landscape digits.safetensors digits --relief --html surface.html
   fastnn plot history history.json --series loss,val_loss --log
   fastnn plot functions sigmoid,tanh,relu
 
@@ -73,6 +75,12 @@ def add(commands: Commands[Any]) -> None:
     made.add_argument("--normalize", action="store_true", help="per cent of the true class in place of counts")
     picture("predictions", _predictions, "predictions against real targets", data=True)
     picture("boundary", _boundary, "the classes of a network of two inputs, in the plane", data=True)
+    made = picture("landscape", _landscape, "the loss over two random directions around the network", data=True)
+    made.add_argument("--points", type=int, default=51, metavar="N", help="per axis (default 51)")
+    made.add_argument("--span", type=float, default=1.0, metavar="S", help="from -S to S (default 1)")
+    made.add_argument("--seed", type=int, default=0, help="of the directions (default 0)")
+    made.add_argument("--relief", action="store_true", help="in three dimensions, not from above")
+    made.add_argument("--html", type=Path, metavar="FILE", help="write a page to turn it about, too (.html)")
     made = picture("history", _history, "the numbers of a fit over its epochs", model=False)
     made.add_argument("history", type=Path, metavar="HISTORY", help="a .json or .csv file of fastnn train --history")
     made.add_argument("--series", type=options.names, metavar="NAME[,NAME]", help="loss, val_loss, val_accuracy, ...")
@@ -130,6 +138,17 @@ def _predictions(arguments: argparse.Namespace) -> Any:
 def _boundary(arguments: argparse.Namespace) -> Any:
     network, X, y = _tested(arguments)
     return plot.decision_boundary(network, X, y)
+
+
+def _landscape(arguments: argparse.Namespace) -> Any:
+    if arguments.html is not None:
+        check_file(arguments.html)
+    network, X, y = _tested(arguments)
+    span = real(arguments.span, "--span", 0, open_low=True)
+    found = landscape.surface(network, X, y, span=(-span, span), points=arguments.points, seed=arguments.seed)
+    if arguments.html is not None:
+        print(found.html(arguments.html))
+    return found.relief() if arguments.relief else found.contour()
 
 
 def _history(arguments: argparse.Namespace) -> Any:

@@ -97,15 +97,28 @@ EL_INLINE float el_exp_unscaled_f32(float x, float n)
     return 1.0f + (r + el_exp_rest_f32(r));
 }
 
-/* exp(x) = 2^n exp(x - n ln(2)) */
-EL_INLINE float exp_f32(float x)
+/* exp(x) = 2^n exp(x - n ln(2)) for EL_EXP_MIN <= x <= EL_EXP_MAX */
+EL_INLINE float el_exp_within_f32(float x)
 {
-    x = x > EL_EXP_MAX_F32 ? EL_EXP_MAX_F32 : x;
-    x = x < EL_EXP_MIN_F32 ? EL_EXP_MIN_F32 : x;
     const float n = el_octaves_f32(x);
     const float p = el_exp_unscaled_f32(x, n);
     const float t = n * 0.5f + EL_BIASED_F32;
     return p * el_power_f32(t) * el_power_f32((n - (t - EL_BIASED_F32)) + EL_BIASED_F32);
+}
+
+/* exp(x) */
+EL_INLINE float exp_f32(float x)
+{
+    x = x > EL_EXP_MAX_F32 ? EL_EXP_MAX_F32 : x;
+    x = x < EL_EXP_MIN_F32 ? EL_EXP_MIN_F32 : x;
+    return el_exp_within_f32(x);
+}
+
+/* exp(-|x|), which cannot overflow: one comparison less */
+EL_INLINE float el_exp_below_f32(float x)
+{
+    const float z = -el_abs_f32(x);
+    return el_exp_within_f32(z < EL_EXP_MIN_F32 ? EL_EXP_MIN_F32 : z);
 }
 
 /* expm1(x) / 2 = (2^n exp(r + d) - 1) / 2, r + d = x - n ln(2), for -18 <= x <= 89 */
@@ -182,7 +195,7 @@ EL_INLINE float tanh_f32(float x)
 /* 1 / (1 + exp(-x)) as e / (1 + e) or 1 / (1 + e), e = exp(-|x|) */
 EL_INLINE float sigmoid_f32(float x)
 {
-    const float e = exp_f32(-el_abs_f32(x));
+    const float e = el_exp_below_f32(x);
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
@@ -190,7 +203,7 @@ EL_INLINE float sigmoid_f32(float x)
  * subtracting from e keeps t's rounding error small */
 EL_INLINE float softplus_f32(float x)
 {
-    const float e = exp_f32(-el_abs_f32(x));
+    const float e = el_exp_below_f32(x);
     const float h = 0.5f * e;
     const float t = e * h / (1.0f + h);
     const float v = e - t;
@@ -276,15 +289,28 @@ EL_INLINE double el_exp_unscaled_f64(double x, double n)
     return 1.0 + (r + el_exp_rest_f64(r));
 }
 
-/* exp(x) = 2^n exp(x - n ln(2)) */
-EL_INLINE double exp_f64(double x)
+/* exp(x) = 2^n exp(x - n ln(2)) for EL_EXP_MIN <= x <= EL_EXP_MAX */
+EL_INLINE double el_exp_within_f64(double x)
 {
-    x = x > EL_EXP_MAX_F64 ? EL_EXP_MAX_F64 : x;
-    x = x < EL_EXP_MIN_F64 ? EL_EXP_MIN_F64 : x;
     const double n = el_octaves_f64(x);
     const double p = el_exp_unscaled_f64(x, n);
     const double t = n * 0.5 + EL_BIASED_F64;
     return p * el_power_f64(t) * el_power_f64((n - (t - EL_BIASED_F64)) + EL_BIASED_F64);
+}
+
+/* exp(x) */
+EL_INLINE double exp_f64(double x)
+{
+    x = x > EL_EXP_MAX_F64 ? EL_EXP_MAX_F64 : x;
+    x = x < EL_EXP_MIN_F64 ? EL_EXP_MIN_F64 : x;
+    return el_exp_within_f64(x);
+}
+
+/* exp(-|x|), which cannot overflow: one comparison less */
+EL_INLINE double el_exp_below_f64(double x)
+{
+    const double z = -el_abs_f64(x);
+    return el_exp_within_f64(z < EL_EXP_MIN_F64 ? EL_EXP_MIN_F64 : z);
 }
 
 /* expm1(x) / 2 = (2^n exp(r + d) - 1) / 2, r + d = x - n ln(2), for -38 <= x <= 710 */
@@ -363,7 +389,7 @@ EL_INLINE double tanh_f64(double x)
 /* 1 / (1 + exp(-x)) as e / (1 + e) or 1 / (1 + e), e = exp(-|x|) */
 EL_INLINE double sigmoid_f64(double x)
 {
-    const double e = exp_f64(-el_abs_f64(x));
+    const double e = el_exp_below_f64(x);
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
@@ -371,7 +397,7 @@ EL_INLINE double sigmoid_f64(double x)
  * subtracting from e keeps t's rounding error small */
 EL_INLINE double softplus_f64(double x)
 {
-    const double e = exp_f64(-el_abs_f64(x));
+    const double e = el_exp_below_f64(x);
     const double h = 0.5 * e;
     const double t = e * h / (1.0 + h);
     const double v = e - t;

@@ -42,6 +42,7 @@
 #include "rows.h"
 #include "dropout.h"
 #include "peak.h"
+#include "surface.h"
 #include "table.h"
 #undef FNN_BITS
 
@@ -57,4 +58,5 @@
 #include "rows.h"
 #include "dropout.h"
 #include "peak.h"
+#include "surface.h"
 #include "table.h"

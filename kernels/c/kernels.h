@@ -96,6 +96,11 @@ typedef struct {
      * sum of n contiguous numbers. */
     i64 (*multiply_adds)(i64 turns, double a, double b, double *sum);
     double (*read)(i64 n, const void *x);
+    /* y = x_0 + a x_1 + b x_2, n contiguous numbers each, where x_k begins k step behind x; y apart from x */
+    void (*plane_point)(i64 n, double a, double b, const void *x, i64 step, void *y);
+    /* `loss` without its gradient where outputs lie by columns: element (i, j) of R and T is j step + i */
+    double (*loss_by_columns)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, i64 step,
+                              const void *weights, double norm);
 } fnn_kernels;
 
 /* The tables of the best target that this processor has, or of the one named (NULL or "" = best; NULL result = this

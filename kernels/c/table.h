@@ -25,4 +25,6 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .sum_squares = FN(fnn_sum_squares),
     .multiply_adds = FN(fnn_multiply_adds),
     .read = FN(fnn_read),
+    .plane_point = FN(fnn_plane_point),
+    .loss_by_columns = FN(fnn_loss_by_columns),
 };
