@@ -100,16 +100,15 @@ def write_image_set(folder):
 
 def test_without_arguments_it_shows_an_example_of_each_command(good):
     out = good()
-    for command in ("demo", "info", "train", "predict", "plot", "bench"):
+    for command in ("demo", "info", "train", "predict", "plot", "bench", "run"):
         assert f"\n  fastnn {command} " in out
-    assert not re.search(r"\brun\b", out)
 
 
 def test_version(good):
     assert good("--version") == f"fastnn {fastnn.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["info", "demo", "train", "predict", "bench"])
+@pytest.mark.parametrize("command", ["info", "demo", "train", "predict", "bench", "run"])
 def test_each_command_explains_itself(good, command):
     out = good(command, "--help")
     assert out.startswith(f"usage: fastnn {command}")

@@ -1,4 +1,4 @@
-"""The command line: ``fastnn info | demo | train | predict | plot | bench``, also ``python -m fastnn``.
+"""The command line: ``fastnn info | demo | train | predict | plot | bench | run``, also ``python -m fastnn``.
 
 Each command is a module with ``add(commands)``, which registers its options and the function that runs it; that
 function returns nothing and raises what went wrong.  Here an exception becomes one line and an exit code:
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from .._version import __version__
 from ..backends import use_backend
 from ..errors import FastNNError
-from . import bench, demo, info, plot, predict, train
+from . import bench, demo, info, plot, predict, run, train
 from .options import Parser, UsageError
 
 __all__ = ["main"]
@@ -32,6 +32,7 @@ Dense neural networks on the CPU, from NumPy arrays.
   fastnn train --data digits --model digits.safetensors  train a network and save it
   fastnn predict digits.safetensors digits --classes     what a saved network says about data
   fastnn plot weights digits.safetensors                 pictures of networks and of what they learn
+  fastnn run script.py                                   a scikit-learn script with its MLPs replaced, unchanged
   fastnn bench loops                                     benchmarks against the peers, from a checkout
 """
 
@@ -47,7 +48,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="fastnn")
-    for module in (info, demo, train, predict, plot, bench):
+    for module in (info, demo, train, predict, plot, bench, run):
         module.add(commands)
     found, unknown = parser.parse_known_args(words)
     if found.command is None:
