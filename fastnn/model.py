@@ -317,7 +317,7 @@ class Model:
     # ---- description
 
     def describe(self) -> str:
-        """Return a table of layers, shapes, parameters and formulas, to be printed.
+        """Return a table of layers with their propagation functions, the loss and the learning rule, to be printed.
 
         Examples
         --------
@@ -341,8 +341,12 @@ class Model:
         record = L.BY_NAME[self.loss]
         parameter = "" if record.parameter is None else f" (parameter {self.loss_parameter:g})"
         lines.append(f"loss: {self.loss}{parameter}, l(r, t) = {record.formula}, summed over outputs, mean over rows")
+        lines.append(f"learning rule: {self._learning_rule()}")
         lines.append(f"parameters: {self.n_parameters:,} ({self.dtype.name}), seed {self.seed}")
         return "\n".join(lines)
+
+    def _learning_rule(self) -> str:
+        return "not trained yet; fit(optimizer=...) takes g = d loss / d w by back-propagation and steps against it"
 
     def __repr__(self) -> str:
         """Return the constructor's call in short."""

@@ -212,6 +212,11 @@ class Network(Convertible):
         """Return a `Trainer` that updates this network one step at a time; arguments as in `fit`."""
         return Trainer(self, optimizer, l2, clip_norm, dropout=dropout, backend=backend, num_threads=num_threads)
 
+    def _learning_rule(self) -> str:
+        if self._optimizer_state is None:
+            return super()._learning_rule()
+        return f"{self._optimizer_state.optimizer.describe()},  g = d loss / d w by back-propagation"
+
     # ---- asking
 
     def predict(

@@ -48,6 +48,8 @@ def test_docstrings(name):
     for package, needed in NEEDS.items():
         if name == package or name.startswith(f"{package}."):
             pytest.importorskip(needed).use("agg")
+    if name == "fastnn.conversion":
+        pytest.importorskip("networkx")
     found = doctest.DocTestFinder().find(importlib.import_module(name), name)
     assert "".join(map(check, found)) == ""
 

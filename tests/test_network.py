@@ -8,7 +8,7 @@ from kernels_common import assert_close, same_bits, unmodified
 from network_common import PAIRS, blobs, problem, tolerance
 
 import fastnn
-from fastnn import Network, engine
+from fastnn import SGD, Network, engine
 from fastnn.initializers import INITIALIZERS
 from fastnn.kernels.activations import ALIASES, BY_NAME
 
@@ -229,6 +229,15 @@ def test_describe_names_everything(output, loss):
     text = Network([3, 4, 2], activation="gelu", output=output, loss=loss, seed=11).describe()
     for word in ("3x4", "4x2", "gelu", output, loss, "seed 11", "16", "10", "26", "Z1 = X W1 + b1", "Z2 = A1 W2"):
         assert word in text
+
+
+def test_describe_names_the_learning_rule_of_the_last_fit():
+    net = Network([2, 3, 1], output="sigmoid", seed=0)
+    assert "learning rule: not trained yet" in net.describe()
+    net.fit([[0.0, 1.0]], [1], epochs=1, optimizer=SGD(0.25, momentum=0.5))
+    assert "learning rule: SGD(learning_rate=0.25, momentum=0.5" in net.describe()
+    assert "v <- mu v - lr g;  w <- w + v" in net.describe()
+    assert "learning rule: SGD" in net.copy().describe()
 
 
 def test_describe_without_bias():
