@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .elementary import erf, exp, expm1, log1p, select
+from .elementary import exp, expm1, log1p, select
 from .elementary import tanh as elementary_tanh
+from .normal import normal_cdf
 
-SQRT_HALF = 0.7071067811865476  # 1 / sqrt(2)
+SILU_ZERO = 800.0  # sigmoid(-z) = 0 in any dtype from here on, ...
+GELU_ZERO = 40.0  # ... and the normal distribution beyond -z
 INV_SQRT_2PI = 0.3989422804014327  # 1 / sqrt(2 pi)
 LEAKY_SLOPE = 0.01
 
@@ -33,7 +35,8 @@ def identity_df(y):
 
 
 def sigmoid(z):
-    return 1 / (1 + exp(-z))  # exp overflows to inf below -88 (float32): the quotient is then the right 0
+    e = exp(-abs(z))  # never overflows, and keeps the subnormal results below -88 (float32)
+    return select(z < 0, e, 1) / (1 + e)
 
 
 def sigmoid_df(y):
@@ -81,20 +84,22 @@ def softplus_df(y):
 
 
 def silu(z):
-    return z / (1 + exp(-z))
+    return select(z < -SILU_ZERO, -SILU_ZERO, z) * sigmoid(z)  # -inf 0 has the limit 0
 
 
 def silu_df(z):
-    s = sigmoid(z)
-    return s * (1 + z * (1 - s))
+    w = select(z < -SILU_ZERO, -SILU_ZERO, select(z > SILU_ZERO, SILU_ZERO, z))
+    s = sigmoid(w)
+    return s * (1 + w * (1 - s))
 
 
 def gelu(z):
-    return 0.5 * z * (1 + erf(SQRT_HALF * z))
+    return select(z < -GELU_ZERO, -GELU_ZERO, z) * normal_cdf(z)
 
 
 def gelu_df(z):
-    return 0.5 * (1 + erf(SQRT_HALF * z)) + INV_SQRT_2PI * z * exp(-0.5 * (z * z))
+    w = select(z < -GELU_ZERO, -GELU_ZERO, select(z > GELU_ZERO, GELU_ZERO, z))
+    return normal_cdf(w) + INV_SQRT_2PI * w * exp(-0.5 * (w * w))
 
 
 class Activation(NamedTuple):

@@ -33,6 +33,8 @@ cdef extern from "kernels.h" nogil:
         void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
                      void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch) noexcept nogil
         size_t gemm_scratch_bytes
+        void (*elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
+                           i64 y_col) noexcept nogil
         void (*activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
                            i64 y_col) noexcept nogil
         void (*activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy,

@@ -251,6 +251,39 @@ def matmul(cnp.ndarray A not None, cnp.ndarray B not None, cnp.ndarray C not Non
     run_product(&p, threads_of(threads))
 
 
+def elementary(int code, cnp.ndarray x not None, cnp.ndarray y not None):
+    cdef Matrix X = matrix(x), Y = matrix(y)
+    cdef const fnn_kernels *k = table_for(x)
+    if X.rows * X.cols * 16 > WORTH_RELEASING:
+        with nogil:
+            k.elementary(code, X.rows, X.cols, X.data, X.row, X.col, Y.data, Y.row, Y.col)
+    else:
+        k.elementary(code, X.rows, X.cols, X.data, X.row, X.col, Y.data, Y.row, Y.col)
+
+
+def map_plain(int kind, int code, x, y):
+    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_CheckExact(y)):
+        return False
+    cdef cnp.ndarray a = x, b = y
+    cdef int number = cnp.PyArray_TYPE(a)
+    cdef i64 n = cnp.PyArray_SIZE(a), bytes_apart = <char *>cnp.PyArray_DATA(b) - <char *>cnp.PyArray_DATA(a)
+    cdef const fnn_kernels *k = table_for(a)
+    cdef const char *x_at = <const char *>cnp.PyArray_DATA(a)
+    cdef char *y_at = <char *>cnp.PyArray_DATA(b)
+    if (
+        (number != cnp.NPY_FLOAT32 and number != cnp.NPY_FLOAT64) or cnp.PyArray_TYPE(b) != number
+        or not cnp.PyArray_ISCARRAY_RO(a) or not cnp.PyArray_ISCARRAY(b) or not cnp.PyArray_SAMESHAPE(a, b)
+        or (bytes_apart != 0 and bytes_apart < n * k.real_bytes and -bytes_apart < n * k.real_bytes)
+    ):
+        return False
+    if n * 16 > WORTH_RELEASING:
+        with nogil:
+            (k.elementary if kind else k.activation)(code, 1, n, x_at, n, 1, y_at, n, 1)
+    else:
+        (k.elementary if kind else k.activation)(code, 1, n, x_at, n, 1, y_at, n, 1)
+    return True
+
+
 def activation(int act, cnp.ndarray x not None, cnp.ndarray y not None):
     cdef Matrix X = matrix(x), Y = matrix(y)
     cdef const fnn_kernels *k = table_for(x)
@@ -532,6 +565,7 @@ KERNELS = Kernels(
     name="cython",
     dot=dot,
     matmul=matmul,
+    elementary=elementary,
     activation=activation,
     activation_grad=activation_grad,
     link=link,
@@ -548,4 +582,5 @@ KERNELS = Kernels(
     surface=surface,
     backward=backward,
     train=train,
+    map_plain=map_plain,
 )

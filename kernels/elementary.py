@@ -49,6 +49,8 @@ P. T. P. Tang, ACM TOMS 15 (1989) 144-157 and 16 (1990) 378-400: exp and log by 
 T. J. Dekker, Numer. Math. 18 (1971) 224-242; D. E. Knuth, TAOCP 2, 4.2.2: the exact error of a sum, used in (d).
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 
@@ -90,6 +92,23 @@ def select(condition, a, b):
     """
     return np.where(condition, a, b)
 
+
+class Function(NamedTuple):
+    """One elementary function that a backend offers by code; ``f`` is its reference on arrays."""
+
+    name: str
+    code: int
+    f: Any
+    formula: str
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function("exp", 0, exp, "e^x"),
+    Function("expm1", 1, expm1, "e^x - 1"),
+    Function("log", 2, log, "log x"),
+    Function("log1p", 3, log1p, "log(1 + x)"),
+    Function("erf", 4, erf, "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x"),
+)
 
 # float32
 LOG2E_F32 = np.float32(1.44269504)

@@ -31,8 +31,9 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 from numba.extending import intrinsic, overload, register_jitable
 
-from . import activations, elementary
+from . import activations, elementary, normal
 from .activations import ACTIVATIONS
+from .elementary import FUNCTIONS
 from .losses import CATEGORICAL, LINKS, LOSSES
 from .numba_cache import compile_loop
 from .updates import N_HYPER, UPDATES
@@ -87,21 +88,22 @@ def choose(condition, a, b):
     return lambda condition, a, b: a if condition else b
 
 
-def compile_twin(name):
-    """Let Numba compile elementary.<name>(x) to the polynomial for the precision of x."""
-    twins = {bits: getattr(elementary, f"{name}_f{bits}") for bits in (32, 64)}
+def compile_twin(room, name):
+    """Let Numba compile <room>.<name>(x) to the polynomial for the precision of x."""
+    twins = {bits: getattr(room, f"{name}_f{bits}") for bits in (32, 64)}
 
     def of_precision(x):
         twin = twins[x.bitwidth]
         return lambda x: twin(x)
 
-    overload(getattr(elementary, name), jit_options=OPTIONS)(of_precision)
+    overload(getattr(room, name), jit_options=OPTIONS)(of_precision)
 
 
-for scalar in elementary.SCALARS:
+for scalar in (*elementary.SCALARS, *normal.SCALARS):
     register_jitable(forceinline=True, **OPTIONS)(scalar)
 for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
-    compile_twin(name)
+    compile_twin(elementary, name)
+compile_twin(normal, "normal_cdf")
 register_jitable(pipeline_class=FormulaCompiler, **OPTIONS)(activations.sigmoid)  # called by other formulas
 exp, log = elementary.exp, elementary.log
 
@@ -319,6 +321,7 @@ def all_loops():
     for rule in UPDATES:
         loop = step(jit_formula(rule.rule), njit(rule.prepare, **OPTIONS), rule.slots)
         loops.append(Loop(f"step_{rule.name}", loop, LOOP))
+    loops += [Loop(f"function_{function.name}", activate(function.f), LOOP) for function in FUNCTIONS]
     return loops
 
 
@@ -328,6 +331,7 @@ BACKWARD = ACTIVATE + len(ACTIVATIONS)
 LOSS = BACKWARD + len(ACTIVATIONS)
 LINK = LOSS + len(LOSSES)
 STEP = LINK + len(LINKS)
+FUNCTION = STEP + len(UPDATES)
 
 
 class Addresses(dict):

@@ -24,7 +24,7 @@ from . import numpy_kernels
 from . import plan as P
 from .activations import ACTIVATIONS, INPUT
 from .numba_cache import Program
-from .numba_formulas import ACTIVATE, ADDRESSES, BACKWARD, LINK, LOSS, PROGRAM, STEP, run
+from .numba_formulas import ACTIVATE, ADDRESSES, BACKWARD, FUNCTION, LINK, LOSS, PROGRAM, STEP, run
 from .numba_layers import (
     SPARSE,
     add,
@@ -158,8 +158,8 @@ def matmul_program(A, B, C):
 
 
 @program
-def activation_program(loops, act, flat):
-    run(loops[ACTIVATE + act], (flat, flat.size))
+def map_program(loops, index, flat):
+    run(loops[index], (flat, flat.size))
 
 
 @program
@@ -260,10 +260,18 @@ def matmul(A, B, C, accumulate, threads):
         product.done()
 
 
-def activation(act, x, y):
+def map_by(index, x, y):
     result, char = Flat(y, x), y.dtype.char
-    activation_program[char](ADDRESSES.of(char, (ACTIVATE + act,)), act, result.flat)
+    map_program[char](ADDRESSES.of(char, (index,)), index, result.flat)
     result.done()
+
+
+def elementary(code, x, y):
+    map_by(FUNCTION + code, x, y)
+
+
+def activation(act, x, y):
+    map_by(ACTIVATE + act, x, y)
 
 
 def activation_grad(act, yz, dy, dx):
@@ -396,6 +404,7 @@ KERNELS = dataclasses.replace(
     name="numba",
     dot=dot,
     matmul=matmul,
+    elementary=elementary,
     activation=activation,
     activation_grad=activation_grad,
     link=link,

@@ -14,6 +14,7 @@ from . import losses as L
 from . import plan as P
 from .activations import ACTIVATIONS, IDENTITY, INPUT
 from .dropout import keep
+from .elementary import FUNCTIONS
 from .losses import CATEGORICAL, LINKS, LOSSES
 from .table import Kernels
 from .updates import DECAY, LR, UPDATES
@@ -49,6 +50,10 @@ def matmul(A, B, C, accumulate, threads):
         C += A @ B
     else:
         np.matmul(A, B, out=C)
+
+
+def elementary(code, x, y):
+    y[...] = FUNCTIONS[code].f(x)
 
 
 def activation(act, x, y):
@@ -390,6 +395,7 @@ KERNELS = Kernels(
     name="numpy",
     dot=quiet(dot),
     matmul=quiet(matmul),
+    elementary=quiet(elementary),
     activation=quiet(activation),
     activation_grad=quiet(activation_grad),
     link=quiet(link),

@@ -36,6 +36,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
+def declines(kind: int, code: int, x: object, y: object) -> bool:
+    """Return False: a backend without a ``map_plain`` of its own."""
+    return False
+
+
 @dataclass(frozen=True)
 class Kernels:
     """A backend: its name and its functions.  Use ``dataclasses.replace`` to derive one from another."""
@@ -52,6 +57,11 @@ class Kernels:
 
     C = A B, or C += A B where ``accumulate`` (bool).  A (m, k), B (k, n), C (m, n) of one dtype, any strides, k may
     be 0.  C is written and overlaps neither A nor B."""
+
+    elementary: Callable[..., None]
+    """elementary(code, x, y)
+
+    y = f(x) for a code of ``elementary.FUNCTIONS``, 2-D of one dtype, any strides.  y is written; it may be x."""
 
     activation: Callable[..., None]
     """activation(act, x, y)
@@ -156,3 +166,11 @@ class Kernels:
     float64, C-contiguous, is written with (data loss, penalty) of each batch before its update.  theta and state are
     written, grad is scratch.  Stops before the update of a batch whose loss is not finite.  Returns the batches
     finished: n, or the index of that batch."""
+
+    map_plain: Callable[..., bool] = declines
+    """map_plain(kind, code, x, y) -> bool
+
+    The short way for whole arrays: ``activation`` (kind 0) or ``elementary`` (kind 1) of x into y, which may be any
+    objects.  Where both are ndarrays of one float32 or float64 dtype and shape, native, aligned, C-contiguous, y
+    writable, and y is x or does not overlap it, y is written and True returned; else nothing is done and False
+    returned, and the caller takes the long way.  A backend may always decline."""

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not FOLDERS["fastnn"].is_dir() or not FOLDERS["f
 # From the ground up: a module imports from lower floors only, or from rooms of its own package.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.kernels", "fastnn.kernels.elementary", "fastnn.kernels.dropout", "fastnn.kernels.updates"),  # L0
+    ("fastnn.kernels.normal",),
     ("fastnn.kernels.activations", "fastnn.kernels.losses"),
     ("fastnn.kernels.plan",),
     ("fastnn.kernels.table",),  # L1

@@ -9,9 +9,11 @@ Examples are in rows; float32 stays float32, everything else is computed in floa
 
 from .activations import *  # noqa: F403
 from .activations import __all__ as _activations
+from .elementary import *  # noqa: F403
+from .elementary import __all__ as _elementary
 from .losses import *  # noqa: F403
 from .losses import __all__ as _losses
 from .products import *  # noqa: F403
 from .products import __all__ as _products
 
-__all__ = [*_products, *_activations, *_losses]
+__all__ = [*_products, *_activations, *_elementary, *_losses]

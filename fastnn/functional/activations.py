@@ -13,9 +13,9 @@ import numpy as np
 from fastnn.kernels.activations import BY_NAME, IDENTITY, INPUT
 from fastnn.kernels.losses import LINK_BY_NAME
 
-from ..arrays import Array, apart, as_output
+from ..arrays import Array, as_output
 from ..backends import kernels
-from .inputs import floating, rows_of
+from .inputs import ACTIVATION, ElementwiseFunction, floating, mapped, rows_of, without_overlap
 
 __all__ = [
     "elu",
@@ -38,15 +38,6 @@ __all__ = [
     "tanh",
     "tanh_grad",
 ]
-
-
-class ActivationFunction(Protocol):
-    """f(x, out=None): an activation, element by element."""
-
-    __name__: str
-
-    def __call__(self, x: Any, out: Array | None = None) -> Array:
-        """Return f(x) in a new array or in ``out``."""
 
 
 class ActivationGradient(Protocol):
@@ -82,31 +73,18 @@ def softmax(x: Any, out: Array | None = None) -> Array:
     if x.ndim not in (1, 2) or x.shape[-1] == 0:
         raise ValueError(f"x must be one row or a matrix of rows with at least one column, got shape {x.shape}.")
     y = as_output(out, x.shape, x.dtype)
-    result = _apart(y, x)
+    result = without_overlap(y, x)
     kernels().link(LINK_BY_NAME["softmax"].code, rows_of(x), rows_of(result))
     if result is not y:
         y[...] = result
     return y
 
 
-def _apart(y: Array, x: Array) -> Array:
-    """Return y where a kernel may write it: where it is x itself or lies apart from it; else a new array."""
-    same = y.ctypes.data == x.ctypes.data and y.strides == x.strides
-    return y if same else apart(y, x)
-
-
-def _activation(name: str) -> ActivationFunction:
+def _activation(name: str) -> ElementwiseFunction:
     record = BY_NAME[name]
 
     def function(x: Any, out: Array | None = None) -> Array:
-        x = floating(x, "x")
-        y = as_output(out, x.shape, x.dtype)
-        rows = rows_of(x)
-        result = _apart(y, x) if y.ndim == 2 else np.empty_like(rows)
-        kernels().activation(record.code, rows, result)
-        if result is not y:
-            y[...] = result.reshape(y.shape)
-        return y
+        return mapped(ACTIVATION, record.code, x, out)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""Return {name}(x), element by element.

@@ -7,24 +7,25 @@
 #ifndef FASTNN_ACTIVATIONS_H
 #define FASTNN_ACTIVATIONS_H
 
-/* ROW(code, name, reads) */
+/* ROW(code, name, reads, lanes): REGISTERS where elementary512.h has reg_<name> for AVX-512 */
 #define FNN_ACTIVATIONS(ROW) \
-    ROW(0, identity, OUTPUT) \
-    ROW(1, sigmoid, OUTPUT) \
-    ROW(2, tanh, OUTPUT) \
-    ROW(3, relu, OUTPUT) \
-    ROW(4, leaky_relu, OUTPUT) \
-    ROW(5, elu, OUTPUT) \
-    ROW(6, softplus, OUTPUT) \
-    ROW(7, silu, INPUT) \
-    ROW(8, gelu, INPUT)
+    ROW(0, identity, OUTPUT, SCALARS) \
+    ROW(1, sigmoid, OUTPUT, REGISTERS) \
+    ROW(2, tanh, OUTPUT, REGISTERS) \
+    ROW(3, relu, OUTPUT, SCALARS) \
+    ROW(4, leaky_relu, OUTPUT, SCALARS) \
+    ROW(5, elu, OUTPUT, REGISTERS) \
+    ROW(6, softplus, OUTPUT, REGISTERS) \
+    ROW(7, silu, INPUT, REGISTERS) \
+    ROW(8, gelu, INPUT, SCALARS)
 
-#define ROW(code, name, reads) FNN_ACT_##name = code,
+#define ROW(code, name, reads, lanes) FNN_ACT_##name = code,
 enum { FNN_ACTIVATIONS(ROW) FNN_N_ACTIVATIONS };
 #undef ROW
 
 #define FNN_LEAKY_SLOPE 0.01
-#define FNN_SQRT_HALF 0.7071067811865476   /* 1 / sqrt(2) */
+#define FNN_SILU_ZERO 800.0                 /* sigmoid(-z) = 0 in any dtype from here on, ... */
+#define FNN_GELU_ZERO 40.0                  /* ... and the normal distribution beyond -z */
 #define FNN_INV_SQRT_2PI 0.3989422804014327 /* 1 / sqrt(2 pi) */
 
 #endif /* once */
@@ -58,16 +59,26 @@ FNN_INLINE real FN(act_elu_df)(real y)
 FNN_INLINE real FN(act_softplus)(real z) { return FN(softplus)(z); }
 FNN_INLINE real FN(act_softplus_df)(real y) { return -FN(expm1)(-y); }
 
-FNN_INLINE real FN(act_silu)(real z) { return z / (1 + FN(exp)(-z)); }
+FNN_INLINE real FN(act_silu)(real z)
+{
+    const real w = z < REAL(-FNN_SILU_ZERO) ? REAL(-FNN_SILU_ZERO) : z;
+    return w * FN(sigmoid)(z);
+}
 FNN_INLINE real FN(act_silu_df)(real z)
 {
-    const real s = FN(sigmoid)(z);
-    return s * (1 + z * (1 - s));
+    const real below = z < REAL(-FNN_SILU_ZERO) ? REAL(-FNN_SILU_ZERO) : z;
+    const real w = below > REAL(FNN_SILU_ZERO) ? REAL(FNN_SILU_ZERO) : below, s = FN(sigmoid)(w);
+    return s * (1 + w * (1 - s));
 }
 
-FNN_INLINE real FN(act_gelu)(real z) { return REAL(0.5) * z * (1 + FN(erf)(REAL(FNN_SQRT_HALF) * z)); }
+FNN_INLINE real FN(act_gelu)(real z)
+{
+    const real w = z < REAL(-FNN_GELU_ZERO) ? REAL(-FNN_GELU_ZERO) : z;
+    return w * FN(normal_cdf)(z);
+}
 FNN_INLINE real FN(act_gelu_df)(real z)
 {
-    return REAL(0.5) * (1 + FN(erf)(REAL(FNN_SQRT_HALF) * z))
-           + REAL(FNN_INV_SQRT_2PI) * z * FN(exp)(REAL(-0.5) * (z * z));
+    const real below = z < REAL(-FNN_GELU_ZERO) ? REAL(-FNN_GELU_ZERO) : z;
+    const real w = below > REAL(FNN_GELU_ZERO) ? REAL(FNN_GELU_ZERO) : below;
+    return FN(normal_cdf)(w) + REAL(FNN_INV_SQRT_2PI) * w * FN(exp)(REAL(-0.5) * (w * w));
 }

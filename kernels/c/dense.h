@@ -16,13 +16,30 @@ FNN_INLINE i64 FN(smaller)(i64 a, i64 b) { return a < b ? a : b; }
 typedef void FN(map)(i64 n, const real *x, real *y);
 typedef void FN(map_grad)(i64 n, const real *yz, const real *dy, real *dx);
 
-#define DEFINE_MAP(function, formula) \
+/* SCALARS: a formula on numbers, which the compiler vectorises; REGISTERS: on a register, where AVX-512 has one, else
+ * the same as SCALARS */
+#define DEFINE_MAP_SCALARS(function, formula, of_register) \
     FNN_FUNCTION void FN(function)(i64 n, const real *x, real *y) \
     { \
         FNN_FREE_LOOP \
         for (i64 i = 0; i < n; i++) \
             y[i] = FN(formula)(x[i]); \
     }
+#if FNN_VECTOR_BYTES == 64
+#define DEFINE_MAP_REGISTERS(function, formula, of_register) \
+    FNN_FUNCTION void FN(function)(i64 n, const real *x, real *y) \
+    { \
+        i64 i = 0; \
+        for (; i + VL <= n; i += VL) \
+            FN(store)(y + i, (vec)FN(of_register)(FN(load)(x + i))); \
+        if (i < n) { \
+            const FN(part) rest = FN(first)((int)(n - i)); \
+            FN(store_part)(y + i, (vec)FN(of_register)(FN(load_part)(x + i, rest)), rest); \
+        } \
+    }
+#else
+#define DEFINE_MAP_REGISTERS DEFINE_MAP_SCALARS
+#endif
 
 #define DEFINE_MAP_GRAD(function, formula) \
     FNN_FUNCTION void FN(function)(i64 n, const real *yz, const real *dy, real *dx) \
@@ -32,16 +49,32 @@ typedef void FN(map_grad)(i64 n, const real *yz, const real *dy, real *dx);
             dx[i] = dy[i] * FN(formula)(yz[i]); \
     }
 
-#define ROW(code, name, reads) \
-    DEFINE_MAP(map_##name, act_##name) \
+#define ROW(code, name, reads, lanes) \
+    DEFINE_MAP_##lanes(map_##name, act_##name, reg_##name) \
     DEFINE_MAP_GRAD(map_##name##_grad, act_##name##_df)
 FNN_ACTIVATIONS(ROW)
 #undef ROW
-#define ROW(code, name, reads) [code] = FN(map_##name),
+#define ROW(code, name, reads, lanes) [code] = FN(map_##name),
 static FN(map) *const FN(activations)[] = {FNN_ACTIVATIONS(ROW)};
 #undef ROW
-#define ROW(code, name, reads) [code] = FN(map_##name##_grad),
+#define ROW(code, name, reads, lanes) [code] = FN(map_##name##_grad),
 static FN(map_grad) *const FN(activation_grads)[] = {FNN_ACTIVATIONS(ROW)};
+#undef ROW
+
+/* ROW(code, name, lanes), as FUNCTIONS in elementary.py */
+#ifndef FNN_FUNCTIONS
+#define FNN_FUNCTIONS(ROW) \
+    ROW(0, exp, REGISTERS) \
+    ROW(1, expm1, REGISTERS) \
+    ROW(2, log, SCALARS) \
+    ROW(3, log1p, REGISTERS) \
+    ROW(4, erf, SCALARS)
+#endif
+#define ROW(code, name, lanes) DEFINE_MAP_##lanes(map_##name, name, reg_##name)
+FNN_FUNCTIONS(ROW)
+#undef ROW
+#define ROW(code, name, lanes) [code] = FN(map_##name),
+static FN(map) *const FN(functions)[] = {FNN_FUNCTIONS(ROW)};
 #undef ROW
 
 /* ---- matrices of any strides: rows that are not contiguous pass through a block on the stack */
@@ -112,6 +145,12 @@ static void FN(fnn_activation)(int act, i64 m, i64 n, const void *x, i64 x_row, 
                                i64 y_col)
 {
     FN(map_matrix)(FN(activations)[act], m, n, x, x_row, x_col, y, y_row, y_col);
+}
+
+static void FN(fnn_elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
+                               i64 y_col)
+{
+    FN(map_matrix)(FN(functions)[code], m, n, x, x_row, x_col, y, y_row, y_col);
 }
 
 static void FN(fnn_activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy,

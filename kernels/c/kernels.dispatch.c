@@ -25,6 +25,7 @@
 #endif
 
 #include "elementary.h"
+#include "normal.h"
 #include "kernels.h"
 
 #define FNN_STRING_(x) #x
@@ -33,6 +34,7 @@
 #define FNN_BITS 32
 #include "simd.h"
 #include "activations.h"
+#include "elementary512.h"
 #include "losses.h"
 #include "updates.h"
 #include "dense.h"
@@ -49,6 +51,7 @@
 #define FNN_BITS 64
 #include "simd.h"
 #include "activations.h"
+#include "elementary512.h"
 #include "losses.h"
 #include "updates.h"
 #include "dense.h"

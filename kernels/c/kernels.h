@@ -50,7 +50,8 @@ typedef struct {
                  void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch);
     size_t gemm_scratch_bytes;
 
-    /* y = f(x), (m, n); y may be x */
+    /* y = f(x), (m, n); y may be x.  elementary: f of FNN_FUNCTIONS in dense.h; activation: of activations.h */
+    void (*elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col);
     void (*activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col);
     /* dx = dy f'(yz); dx may be dy */
     void (*activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy, i64 dy_row,

@@ -47,20 +47,13 @@ FNN_INLINE real FN(row_max)(i64 n, const real *x, i64 step)
     return largest;
 }
 
-/* x <- exp(x) */
-FNN_FUNCTION void FN(exp_block)(i64 n, real *x)
-{
-    for (i64 i = 0; i < n; i++)
-        x[i] = FN(exp)(x[i]);
-}
-
 /* e_j = exp(r_j - shift), contiguous r; return the sum */
 static real FN(exp_row)(i64 n, const real *r, i64 step, real shift, real *e)
 {
     FNN_FREE_LOOP
     for (i64 j = 0; j < n; j++)
         e[j] = r[j * step] - shift;
-    FN(exp_block)(n, e);
+    FN(map_exp)(n, e, e);
     return (real)FN(sum)(n, e);
 }
 
@@ -76,13 +69,12 @@ static real FN(exp_sum)(i64 n, const real *r, i64 step, real shift)
 
 /* ---- links */
 
-#define DEFINE_LINK(code, name) \
-    DEFINE_MAP(map_link_##name, link_##name) \
-    DEFINE_MAP_GRAD(map_link_##name##_grad, link_##name##_df)
+/* a link of single elements is the map of the same name */
+#define DEFINE_LINK(code, name) DEFINE_MAP_GRAD(map_link_##name##_grad, link_##name##_df)
 FNN_LINKS(DEFINE_LINK, NOTHING)
 #undef DEFINE_LINK
 #undef NOTHING
-#define ENTRY(code, name) [code] = FN(map_link_##name),
+#define ENTRY(code, name) [code] = FN(map_##name),
 static FN(map) *const FN(links)[] = {FNN_LINKS(ENTRY, NO_ENTRY)};
 #undef ENTRY
 #define ENTRY(code, name) [code] = FN(map_link_##name##_grad),
@@ -113,7 +105,7 @@ static void FN(softmax)(i64 m, i64 n, const real *R, i64 r_row, i64 r_col, real 
             for (i64 j = 0; j < n; j++)
                 e[k * n + j] = r[j * r_col] - shift;
         }
-        FN(exp_block)(rows * n, e);
+        FN(map_exp)(rows * n, e, e);
         for (i64 k = 0; k < rows; k++, i++) {
             const real total = (real)FN(sum)(n, e + k * n);
             for (i64 j = 0; j < n; j++)
@@ -234,7 +226,7 @@ static double FN(categorical_rows)(i64 rows, i64 n, real limit, const real *R, c
         for (i64 j = 0; j < n; j++)
             e[i * n + j] = R[i * n + j] - lse[i];
     }
-    FN(exp_block)(rows * n, e);
+    FN(map_exp)(rows * n, e, e);
     for (i64 i = 0; i < rows; i++) {
         real total = 0, targets = 0;
         for (i64 j = 0; j < n; j++) {

@@ -85,9 +85,6 @@ FNN_INLINE real FN(loss_binary_cross_entropy_df)(real r, real t, real p) { retur
 FNN_INLINE real FN(loss_poisson)(real r, real t, real p) { return (void)p, FN(exp)(r) - t * r; }
 FNN_INLINE real FN(loss_poisson_df)(real r, real t, real p) { return (void)p, FN(exp)(r) - t; }
 
-FNN_INLINE real FN(link_identity)(real r) { return r; }
 FNN_INLINE real FN(link_identity_df)(real y) { return (void)y, 1; }
-FNN_INLINE real FN(link_sigmoid)(real r) { return FN(sigmoid)(r); }
 FNN_INLINE real FN(link_sigmoid_df)(real y) { return y * (1 - y); }
-FNN_INLINE real FN(link_exp)(real r) { return FN(exp)(r); }
 FNN_INLINE real FN(link_exp_df)(real y) { return y; }

@@ -7,6 +7,7 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .dot = FN(fnn_dot),
     .gemm = FN(fnn_gemm),
     .gemm_scratch_bytes = FN(GEMM_SCRATCH),
+    .elementary = FN(fnn_elementary),
     .activation = FN(fnn_activation),
     .activation_grad = FN(fnn_activation_grad),
     .link = FN(fnn_link),
