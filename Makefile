@@ -2,6 +2,7 @@
 #
 #   make demo     train the digit network on every backend and print the table
 #   make test     run all tests
+#   make slow     run the tests that take minutes: every float32 through the elementary functions
 #   make lint     ruff and mypy
 #   make cross    compile the C for every platform that has wheels
 #   make mutants  break the kernels on purpose; every break must turn a test red
@@ -15,13 +16,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BUILT_FROM := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.pxi kernels/c/*)
 
-.PHONY: demo test lint cross mutants report dist clean
+.PHONY: demo test slow lint cross mutants report dist clean
 
 demo: $(STAMP)
 	$(BIN)/fastnn demo
 
 test: $(STAMP)
 	$(BIN)/pytest
+
+slow: $(STAMP)
+	$(BIN)/pytest -m slow -rP
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

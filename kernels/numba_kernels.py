@@ -158,8 +158,8 @@ def matmul_program(A, B, C):
 
 
 @program
-def map_program(loops, index, flat):
-    run(loops[index], (flat, flat.size))
+def map_program(loops, code, flat):
+    run(loops[code], (flat, flat.size))
 
 
 @program

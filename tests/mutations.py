@@ -21,13 +21,13 @@ QUICK_BUILD = (('return ["v2", "v3", "v4"]', 'return ["v3"]'), ('"-O3"', '"-O1"'
 
 FORMULAS = (
     ("activations.py", "relu'(0) = 1", "return y > 0  #", "return y >= 0  #"),
-    ("activations.py", "sigmoid of -z", "return 1 / (1 + exp(-z))  #", "return 1 / (1 + exp(z))  #"),
+    ("activations.py", "sigmoid of -z", "return select(z < 0, e, 1) / (1 + e)", "return select(z < 0, 1, e) / (1 + e)"),
     ("activations.py", "tanh' with the wrong sign", "return 1 - y * y", "return 1 + y * y"),
     ("activations.py", "leaky slope", "LEAKY_SLOPE = 0.01", "LEAKY_SLOPE = 0.011"),
     ("activations.py", "elu' without its 1", "select(y > 0, 1, y + 1)", "select(y > 0, 1, y)"),
     ("activations.py", "softplus overflows", "select(z < 0, 0, z) + log1p(exp(-abs(z)))", "log1p(exp(z))"),
-    ("activations.py", "silu' without its second term", "return s * (1 + z * (1 - s))", "return s * (1 + z)"),
-    ("activations.py", "gelu' without z", "INV_SQRT_2PI * z * exp", "INV_SQRT_2PI * exp"),
+    ("activations.py", "silu' without its second term", "return s * (1 + w * (1 - s))", "return s * (1 + w)"),
+    ("activations.py", "gelu' without z", "INV_SQRT_2PI * w * exp", "INV_SQRT_2PI * exp"),
     ("activations.py", "relu swallows NaN", "return select(z < 0, 0, z)  #", "return select(z > 0, z, 0)  #"),
     ("losses.py", "huber's branches meet elsewhere", "p * (e - 0.5 * p)", "p * (e - p)"),
     ("losses.py", "quantile from the other side", "select(r < t, -p, select", "select(r < t, p - 1, select"),

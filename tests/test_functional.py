@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from kernels_common import assert_close, differences, same_bits, unmodified
@@ -306,3 +308,70 @@ def test_losses_of_large_logits(dtype):
 def test_bad_arguments(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# ---- elementary functions, and the short way of plain arrays
+
+
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "erf"])
+def test_elementary_function(dtype, name):
+    x = np.linspace(0.01, 3, 101).astype(dtype)
+    with unmodified(x):
+        y = getattr(F, name)(x)
+    assert y.dtype == dtype
+    expected = [getattr(math, name)(v) for v in x.tolist()]
+    np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps)
+    assert np.isnan(getattr(F, name)(np.array([np.nan], dtype))).all()
+
+
+def layouts(x):
+    """Yield x in layouts that the short way takes and declines."""
+    yield x.copy()
+    yield x.astype(x.dtype.newbyteorder())
+    yield np.asfortranarray(x)
+    yield np.repeat(x, 2, axis=1)[:, ::2]
+    yield x[::-1].copy()[::-1]
+    packed = np.zeros(x.shape, [("a", "u1"), ("x", x.dtype)])["x"]
+    packed[...] = x
+    yield packed
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    yield read_only
+    yield x.tolist()
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "log1p"])
+def test_any_layout_gives_the_same(dtype, name):
+    x = np.random.default_rng(3).random((6, 11)).astype(dtype)
+    function = getattr(F, name)
+    expected = function(x).copy()
+    for given in layouts(x):
+        np.testing.assert_allclose(function(given), expected, rtol=4 * np.finfo(dtype).eps)
+        for out in (np.empty((6, 11), dtype), np.empty((11, 6), dtype).T, np.empty((6, 22), dtype)[:, ::2]):
+            if isinstance(given, list) and dtype == np.float32:
+                continue  # computed in float64
+            out[...] = np.nan
+            assert function(given, out=out) is out
+            np.testing.assert_allclose(out, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shift", [1, 3, 16])
+def test_out_may_overlap_x(dtype, shift):
+    for one, other in ((slice(shift, None), slice(None, -shift)), (slice(None, -shift), slice(shift, None))):
+        memory = np.linspace(-2, 2, 200).astype(dtype)
+        expected = F.exp(memory[one].copy())
+        assert F.exp(memory[one], out=memory[other]).base is memory
+        assert same_bits(memory[other], expected)
+
+
+def test_bad_out_is_refused():
+    x = np.ones((2, 3), np.float32)
+    for out in (np.ones((3, 2), np.float32), np.ones((2, 3)), [1.0], np.ones(6, np.float32)):
+        with pytest.raises(ValueError, match="out must be a float32 array of shape"):
+            F.exp(x, out=out)
+    out = np.ones((2, 3), np.float32)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        F.exp(x, out=out)
+    with pytest.raises(TypeError, match="complex"):
+        F.exp(np.ones(3, np.complex64))
