@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+import matplotlib.patches
 import numpy as np
 import numpy.typing as npt
 
@@ -49,6 +50,11 @@ def panels(rows: int, columns: int, width: float = 4.6, height: float = 4.0) -> 
 def new_figure(width: float, height: float) -> Any:
     """Return an empty figure, for axes of several kinds."""
     return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def rectangle(corner: tuple[float, float], width: float, height: float, colour: str) -> Any:
+    """Return a patch, the corner below on the left."""
+    return matplotlib.patches.Rectangle(corner, width, height, facecolor=colour, edgecolor="white")
 
 
 # ---- points in the plane, (2, m) in columns, and their class, (1, m)
@@ -93,7 +99,7 @@ PLANAR: dict[str, Callable[[int], tuple[Array, Array]]] = {
 }  # fmt: skip
 
 
-def regions(ax: Any, predict: Callable[[Array], Array], X: Array, Y: Array, title: str = "") -> None:
+def regions(ax: Any, predict: Callable[[Array], Array], X: Array, Y: Array, title: str = "", size: float = 5.0) -> None:
     """Colour the plane by the probability that ``predict`` gives for columns, and draw the points (2, m) on it."""
     low, high = X.min(axis=1), X.max(axis=1)
     margin = 0.1 * (high - low)
@@ -103,6 +109,6 @@ def regions(ax: Any, predict: Callable[[Array], Array], X: Array, Y: Array, titl
     ax.contourf(x, y, P, levels=np.linspace(0, 1, 11), cmap="cividis", alpha=0.75)
     ax.contour(x, y, P, levels=[0.5], colors="black", linewidths=1.5)
     labels = Y.reshape(-1) > 0.5
-    ax.plot(*X[:, ~labels], "o", color="#1f3b73", markersize=4.5, markeredgecolor="white", markeredgewidth=0.6)
-    ax.plot(*X[:, labels], "^", color="#b34700", markersize=5, markeredgecolor="white", markeredgewidth=0.6)
+    ax.plot(*X[:, ~labels], "o", color="#1f3b73", markersize=0.9 * size, markeredgecolor="white", markeredgewidth=0.6)
+    ax.plot(*X[:, labels], "^", color="#b34700", markersize=size, markeredgecolor="white", markeredgewidth=0.6)
     ax.set(title=title, xticks=[], yticks=[])

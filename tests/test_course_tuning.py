@@ -240,6 +240,12 @@ def test_more_features_than_examples_with_momentum():
     near(found, parameters)
 
 
+def test_many_short_epochs():
+    _, costs = tuning.model(X, Y, DIMS, learning_rate=0.1, num_epochs=1500, seed=3)
+    assert len(costs) == 15
+    assert costs[-1] < costs[0]
+
+
 def test_zeros_keep_all_hidden_units_equal():
     zeros, _ = tuning.model(X, Y, DIMS, learning_rate=0.5, num_epochs=300, initialization="zeros")
     for name in ("W1", "W2", "b1", "b2"):

@@ -202,8 +202,8 @@ def _descend(
             finished += done
             if done < j - i:
                 raise DivergenceError(_diverged(f"the cost became {losses[i + done].sum():g}", finished, hyper[-1, LR]))
-            wanted = at_once * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9)
-            at_once = int(min(max(wanted, 1), 4 * at_once))
+            wanted = done * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9)
+            at_once = int(min(max(wanted, 1), 4 * done))
             i = j
         costs.append(losses.sum(axis=1))
     if not np.isfinite(net.theta).all():
