@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,32 +65,45 @@ def bare(axes: Any) -> None:
 Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
+def head(made: Any, title: str) -> None:
+    """Write the title, at the left."""
+    made.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold", color=INK)
+
+
 def loglog(
     path: Path, panels: Mapping[str, Series], looks: Mapping[str, Style], xlabel: str, ylabel: str, title: str
 ) -> None:
-    """Draw lines over logarithmic axes, a panel for each entry, one legend beside them all."""
-    made, matplotlib = figure(2.2 + 4.6 * len(panels), 4.6)
+    """Draw lines over logarithmic axes, two panels beside each other, one legend below them all."""
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    made, matplotlib = figure(1 + 5 * columns, 0.9 + 3.6 * rows)
     with matplotlib.rc_context(FONTS):
-        grid = made.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-        for axes, (name, series) in zip(grid, panels.items(), strict=True):
+        grid = made.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for axes, (name, series) in zip(grid.flat, panels.items(), strict=False):
             for label, points in series.items():
                 look = looks[label]
                 axes.plot(*zip(*points, strict=True), color=look.colour, linestyle=look.dash, marker=look.mark,
-                          linewidth=look.width, markersize=6, markeredgecolor="white", markeredgewidth=0.6,
+                          linewidth=look.width, markersize=6.5, markeredgecolor="white", markeredgewidth=0.6,
                           label=label)  # fmt: skip
             axes.set(xscale="log", yscale="log", xlabel=xlabel, title=name)
             axes.grid(True, which="major", color="#dddddd", linewidth=0.7)
+            axes.minorticks_off()
             bare(axes)
-        grid[0].set_ylabel(ylabel)
-        known = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        made.legend(known.values(), known.keys(), loc="outside right center", frameon=False, handlelength=3.2)
-        made.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        for axes in grid[:, 0]:
+            axes.set_ylabel(ylabel)
+        known = {
+            label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        made.legend(known.values(), known.keys(), loc="outside lower center", ncols=4, frameon=False, handlelength=3.4)
+        head(made, title)
         save(made, path)
 
 
 def bars(
     path: Path, groups: Mapping[str, Mapping[str, tuple[float, str] | str]], looks: Mapping[str, Style], ylabel: str,
-    title: str, *, log: bool = False, line: float | None = None,
+    title: str, *, log: bool = False, line: tuple[float, str] | None = None,
 ) -> None:  # fmt: skip
     """Draw bars in groups.
 
@@ -98,11 +112,11 @@ def bars(
     groups : {group: {series: (height, label above the bar) or why there is none}}
     log : bool
         A logarithmic axis.
-    line : float, optional
-        Where to draw a line across: the limit, or the baseline.
+    line : (height, label), optional
+        A line across: the limit, or the baseline.
     """
-    count = sum(map(len, groups.values()))
-    made, matplotlib = figure(max(6.4, 1.6 + 0.42 * count + 0.5 * len(groups)), 4.4)
+    count = sum(map(len, groups.values())) + 0.8 * len(groups)
+    made, matplotlib = figure(min(13.0, max(7.0, 1.2 + 0.36 * count)), 4.8)
     with matplotlib.rc_context(FONTS):
         axes = made.subplots()
         at, ticks, seen = 0.0, [], {}
@@ -113,25 +127,29 @@ def bars(
             for label, value in group.items():
                 look = looks[label]
                 if isinstance(value, str):
-                    axes.text(at, floor * 1.1 if log else 0, value, rotation=90, ha="center", va="bottom",
-                              fontsize=8, color="#777777")  # fmt: skip
+                    axes.annotate(value, (at, floor), (0, 3), textcoords="offset points", rotation=90, ha="center",
+                                  va="bottom", fontsize=8, color="#777777")  # fmt: skip
                 else:
-                    seen[label] = axes.bar(at, value[0], 0.86, color=look.colour, hatch=look.hatch, edgecolor="white",
+                    seen[label] = axes.bar(at, value[0], 0.88, color=look.colour, hatch=look.hatch, edgecolor="white",
                                            linewidth=0.5)  # fmt: skip
                     axes.annotate(value[1], (at, value[0]), (0, 2), textcoords="offset points", ha="center",
                                   va="bottom", fontsize=8)  # fmt: skip
                 at += 1
             at += 0.8
         if line is not None:
-            axes.axhline(line, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+            axes.axhline(line[0], color=INK, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(line[1], (1, line[0]), (0, 3), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", ha="right", va="bottom", fontsize=9)  # fmt: skip
         if log:
             axes.set_yscale("log")
             axes.set_ylim(bottom=floor)
-        axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks])
+            axes.minorticks_off()
+        axes.margins(x=0.01)
+        axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks], fontsize=9.5)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel(ylabel)
         axes.grid(True, axis="y", color="#dddddd", linewidth=0.7)
         bare(axes)
-        made.legend(seen.values(), seen.keys(), loc="outside right center", frameon=False)
-        made.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        made.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=6, frameon=False)
+        head(made, title)
         save(made, path)

@@ -165,17 +165,31 @@ def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ra
     return median_interval([a / b for a, b in zip(numerator, denominator, strict=True)])
 
 
+def parts(answer: Any) -> tuple[np.ndarray, ...]:
+    """Return an answer's arrays in double precision, copied: of a tuple or a list of arrays each, else the one it is.
+
+    A list without arrays is an array written as (nested) lists of numbers.
+    """
+    several = isinstance(answer, tuple) or (
+        isinstance(answer, list) and any(isinstance(part, (np.ndarray, tuple)) for part in answer)
+    )
+    if not several:
+        return (np.array(answer, dtype=np.float64),)
+    return tuple(array for part in answer for array in parts(part))
+
+
 def difference(answer: Any, reference: Any) -> float:
-    """Return the largest relative difference, in the norm, of two answers of the same structure."""
-    if isinstance(reference, (list, tuple)):
-        if len(answer) != len(reference):
-            return math.inf
-        return max((difference(a, r) for a, r in zip(answer, reference, strict=True)), default=0.0)
-    a, r = np.asarray(answer, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if a.shape != r.shape or not np.all(np.isfinite(a)):
+    """Return the largest relative difference, in the norm of each array, of two answers of the same structure."""
+    found, wanted = parts(answer), parts(reference)
+    if [a.shape for a in found] != [r.shape for r in wanted]:
         return math.inf
-    scale = float(np.linalg.norm(r.ravel()))
-    return float(np.linalg.norm((a - r).ravel())) / (scale or 1.0)
+    worst = 0.0
+    for a, r in zip(found, wanted, strict=True):
+        if not np.all(np.isfinite(a)):
+            return math.inf
+        scale = float(np.linalg.norm(r.ravel()))
+        worst = max(worst, float(np.linalg.norm((a - r).ravel())) / (scale or 1.0))
+    return worst
 
 
 class WrongAnswer(AssertionError):
@@ -213,7 +227,7 @@ class Rounds:
             if self.contest.tolerance is None or not one.answers:
                 continue
             if first is None:
-                first, reference = one.name, _copy(answer)
+                first, reference = one.name, parts(answer)
             found[one.name] = difference(answer, reference)
             if not found[one.name] <= self.contest.tolerance:
                 raise WrongAnswer(
@@ -265,10 +279,3 @@ def _stopwatch(run: Callable[[], Any], calls: int) -> float:
     for _ in turns:
         run()
     return time.perf_counter() - began
-
-
-def _copy(answer: Any) -> Any:
-    """Return an answer that the next call of its competitor does not overwrite."""
-    if isinstance(answer, (list, tuple)):
-        return [_copy(part) for part in answer]
-    return np.array(answer, dtype=np.float64)

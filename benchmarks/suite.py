@@ -16,6 +16,7 @@ from .tables import Table, by_case
 SUITES = {
     "loops": "benchmarks.loops",
     "kernels": "benchmarks.kernels",
+    "ladders": "benchmarks.ladders",
     "train": "benchmarks.train",
     "predict": "benchmarks.predict",
     "accuracy": "benchmarks.accuracy",

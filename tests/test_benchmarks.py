@@ -141,8 +141,11 @@ def test_a_wrong_answer_is_never_timed():
 
 @pytest.mark.parametrize(
     ("answer", "reference", "expected"),
-    [(1.0, 1.0, 0.0), (0.5, 0.0, 0.5), ([1.0, [2.0]], [1.0, [1.0]], 1.0), (np.ones(2), np.ones(3), np.inf),
-     ([1.0], [1.0, 2.0], np.inf), (np.nan, 1.0, np.inf), (np.full(4, 1.1), np.ones(4), 0.1)],
+    [(1.0, 1.0, 0.0), (0.5, 0.0, 0.5), ((1.0, (2.0,)), (1.0, (1.0,)), 1.0), (np.ones(2), np.ones(3), np.inf),
+     ([1.0], [1.0, 2.0], np.inf), (np.nan, 1.0, np.inf), (np.full(4, 1.1), np.ones(4), 0.1),
+     ([0.0, 1.0], np.array([1e-3, 1.0]), 1e-3),
+     ([[1, 2], [3, 4]], np.array([[1, 2], [3, 4]]), 0.0), ((1.0, [2.0]), [np.array(1.0), np.ones(1)], 1.0),
+     ([1.0, np.ones(2)], (1.0, np.full(2, 2.0)), 0.5)],
 )  # fmt: skip
 def test_difference_of_answers(answer, reference, expected):
     assert measure.difference(answer, reference) == pytest.approx(expected)
@@ -393,5 +396,5 @@ def test_charts_are_drawn_and_told_apart_in_grey(tmp_path, kind):
         charts.loglog(path, {"one": series}, looks, "x", "y", "title")
     else:
         groups = {"one": {name: (i + 1.0, str(i)) for i, name in enumerate(names)}, "two": {names[0]: "not run"}}
-        charts.bars(path, groups, looks, "y", "title", log=True, line=2.0)
+        charts.bars(path, groups, looks, "y", "title", log=True, line=(2.0, "limit"))
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -134,8 +134,15 @@ def _products_chart(report: Report, target: str) -> Chart:
                 bars[name] = value, f"{100 * value:.0f}"
         shape = "x".join(map(str, record.facts["shape"]))
         groups[f"{shape}\nA transposed" if record.facts["transposed"] else shape] = bars
-    title = f"Matrix products, float32, one thread: percent of the processor's peak ({target})"
-    work = partial(draw.bars, groups=groups, looks=LOOKS, ylabel="share of the peak", title=title, line=1.0)
+    title = f"Matrix products, percent of the peak (float32, one thread, {target})"
+    work = partial(
+        draw.bars,
+        groups=groups,
+        looks=LOOKS,
+        ylabel="share of the peak",
+        title=title,
+        line=(1.0, "multiply-adds in registers"),
+    )
     return Chart("products", "Bars: share of the processor's peak per product and implementation", work)
 
 
