@@ -13,6 +13,16 @@ cdef extern from "kernels.h" nogil:
         void *Z
         i64 z_row
         i64 z_col
+        const double *sgd
+
+    ctypedef struct fnn_fetch:
+        const char *base
+        const i64 *rows
+        i64 left
+        i64 step
+        i64 bytes
+        const char *at
+        const char *end
 
     ctypedef struct fnn_rows:
         int x_dtype
@@ -24,6 +34,7 @@ cdef extern from "kernels.h" nogil:
         const void *indices
         const void *indptr
         double scale
+        i64 out_row
 
     ctypedef struct fnn_kernels:
         const char *target
@@ -35,6 +46,13 @@ cdef extern from "kernels.h" nogil:
         size_t gemm_scratch_bytes
         void (*elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
                            i64 y_col) noexcept nogil
+        i64 gemm_fused_k
+        void (*slab_forward)(i64 m, i64 n, i64 k, const void *const *x, i64 offset, const void *W, void *P,
+                             fnn_fetch *fetch) noexcept nogil
+        void (*slab_backward)(i64 k, i64 n, i64 m, const void *const *x, i64 offset, const void *dZ, void *C,
+                              const double *sgd, fnn_fetch *fetch) noexcept nogil
+        void (*slab_sum)(i64 slabs, i64 step, i64 m, i64 n, i64 padded, const void *P, const void *bias,
+                         void *Y) noexcept nogil
         void (*activation)(int act, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
                            i64 y_col) noexcept nogil
         void (*activation_grad)(int act, i64 m, i64 n, const void *yz, i64 yz_row, i64 yz_col, const void *dy,

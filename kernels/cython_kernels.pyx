@@ -4,7 +4,8 @@ The CPU target is chosen once, when this module is imported: the best that this 
 one that the environment variable FASTNN_ISA names.  The dtype of theta picks the float or the double table of C
 functions at each call.  The GIL is released where a call has more than about two microseconds of work.
 
-Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space, ``programs.pxi`` the programs that learn,
+Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space; a step ``tiles.pxi`` by tiles of rows,
+``layers.pxi`` layer by layer, ``slabs.pxi`` by slabs of a wide first layer; ``programs.pxi`` the programs that learn,
 ``infer.pxi`` those that do not, ``surface.pxi`` the error surface, ``timing.pxi`` pieces timed inside C.
 """
 
@@ -26,6 +27,9 @@ cnp.import_array()
 
 include "c_kernels.pxi"
 include "layout.pxi"
+include "tiles.pxi"
+include "layers.pxi"
+include "slabs.pxi"
 include "programs.pxi"
 include "infer.pxi"
 include "surface.pxi"
@@ -416,7 +420,7 @@ def work_size(str program not None, cnp.ndarray plan not None, i64 rows, threads
         elif program == "surface":
             bytes_taken = lay_out_surface(&j, &surface_job, rows, NULL)
         else:
-            bytes_taken = lay_out_block(&j, rows, NULL)
+            bytes_taken = lay_out_block(&j, rows, program == "train", NULL)
         most = at_least(most, (bytes_taken + ALIGN) // j.item)
     return most
 
@@ -479,7 +483,7 @@ def gradient(
     set_dropout(&j, key, t)
     j.norm = norm
     j.grad = pointer(grad)
-    lay_out_block(&j, m, aligned(cnp.PyArray_DATA(work)))
+    lay_out_block(&j, m, False, aligned(cnp.PyArray_DATA(work)))
     with nogil:
         run_batch(&j, NULL, m, parts_at)
     return parts_at[0] + parts_at[1]
@@ -499,7 +503,7 @@ def backward(
     if cnp.PyArray_SIZE(dX) > 0:
         wanted = matrix(dX)
         j.dX, j.dx_row, j.dx_col = wanted.data, wanted.row, wanted.col
-    lay_out_block(&j, m, aligned(cnp.PyArray_DATA(work)))
+    lay_out_block(&j, m, False, aligned(cnp.PyArray_DATA(work)))
     with nogil:
         run_backward(&j, m)
 
@@ -527,7 +531,7 @@ def train(
     j.in_place = False  # the rows are picked by order
     for i in range(n):
         longest = at_least(longest, starts_at[i + 1] - starts_at[i])
-    lay_out_block(&j, longest, aligned(cnp.PyArray_DATA(work)))
+    lay_out_block(&j, longest, True, aligned(cnp.PyArray_DATA(work)))
     with nogil:
         done = run_train(&j, order_at, starts_at, n, hyper_at, hyper_columns, losses_at)
     return done

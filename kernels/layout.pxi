@@ -12,11 +12,22 @@ cdef enum:
     LEAST_BLOCK = 64            # rows
     MOST_BLOCK = 4096
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
-    SMALL_WEIGHT_TILE = 1 << 13
+    SMALL_WEIGHT_TILE = 1 << 11
     LARGE_WEIGHT_TILE = 1 << 14
     WEIGHT_COLUMNS = 256
     SPARSE_TILES = 8            # of the first layer's weights under CSR: each reads every index of the block
     EVALUATE_TILES = 256        # between two barriers
+    LAYERWISE_BYTES = 3 << 18   # of theta, from which a batch goes layer by layer: row tiles would each read it all
+    LAYER_ROWS = 256            # of a tile of a layer's output
+    LAYER_COLUMNS = 128
+    LOSS_ROWS = 32
+    SLABS = 8                   # of the first layer; more where they would be long
+    MOST_SLABS = 16
+    SLAB_ROWS = 128             # weights of a unit from which there are more
+    SLAB_INPUTS = 256           # a first layer this wide, and SLAB_RATIO times as wide as its output, is cut into slabs
+    SLAB_RATIO = 4
+    SLAB_WEIGHTS = 1 << 20      # bytes of its weights at most: they are to stay in the caches
+    SLAB_X = 1 << 20            # bytes of a batch of its inputs, likewise
 
 cdef struct Job:
     const fnn_kernels *k
@@ -63,12 +74,41 @@ cdef struct Job:
     char *out
     i64 out_row
     i64 out_col
+    # layer by layer
+    i64 layer
+    i64 grid_rows               # of a tile of its output
+    i64 grid_columns
+    const i64 *next_rows        # of the batch to come, gathered beside the weights' phase; next_m 0: none
+    i64 next_m
+    int gathered                # x holds this block already
+    # slabs
+    int slabs                   # how many, or 0 outside of run_slabs
+    int pending                 # the batch before waits for its update
+    i64 pad                     # units of the first layer, rounded up to whole registers
+    i64 other_tiles             # weight tiles of the other layers
+    const i64 *rows_after       # of the batch after the next, to be prefetched; m_after 0: none
+    i64 m_after
+    double next_norm
+    double sgd[3]
+    int is_sgd
+    char *slab_theta            # W1 and its slots, padded
+    char *slab_state
+    char *slab_state_2
+    int slab_in_place           # rows of X are read where they are
+    const void **slab_rows[2]   # pointers to the rows of the next batch and of the one before
+    char *slab_x[2]             # where they are gathered, if not in place; the next one's is slab_x[parity]
+    int parity
+    char *slab_products         # per slab, x W
+    char *slab_dz               # dz of the first layer, padded
+    char *slab_grad             # per participant
+    double *slab_sums           # penalties
     # work: rows kept for a block ...
     i64 capacity
     char *passes                # per layer, what the next one takes
     char *reads                 # per layer, what f' reads, where that is something else
     char *dz                    # per layer, the gradient of its output, then of its product
     char *x                     # gathered rows of X
+    char *x_next                # and of the batch to come, in train
     char *y                     # gathered targets; in `backward` the network's output
     char *w                     # gathered sample weights
     double *tile_sums           # losses of the row tiles
@@ -177,7 +217,80 @@ cdef char *reserve(char *work, i64 *used, i64 bytes) noexcept nogil:
     return place
 
 
-cdef i64 lay_out_block(Job *j, i64 rows, char *work) noexcept nogil:
+cdef inline int is_layerwise(Job *j) noexcept nogil:
+    return j.plan[N_PARAMETERS] * j.item > LAYERWISE_BYTES
+
+
+cdef void layer_grid(i64 m, i64 n, i64 k, i64 *rows, i64 *columns) noexcept nogil:
+    """Say how the output (m, n) of a product over k is cut into tiles: at least eight where there is the work for it."""
+    rows[0], columns[0] = evenly(m, LAYER_ROWS), round_up(evenly(n, LAYER_COLUMNS), 32)
+    if m * n * k < TILE_MACS:
+        rows[0], columns[0] = m, n
+        return
+    while tiles_of(m, n, rows[0], columns[0]) < 8 and columns[0] > 64:
+        columns[0] //= 2
+    while tiles_of(m, n, rows[0], columns[0]) < 8 and rows[0] > 32:
+        rows[0] = round_up(rows[0] // 2, 8)
+
+
+cdef inline i64 tiles_of(i64 m, i64 n, i64 rows, i64 columns) noexcept nogil:
+    return ((m + rows - 1) // rows) * ((n + columns - 1) // columns)
+
+
+# ---- slabs of the first layer
+
+
+cdef i64 slab_count(Job *j) noexcept nogil:
+    """Return into how many slabs `train` cuts the first layer: by the plan alone; 0 for none."""
+    cdef i64 n_in = j.plan[FEATURES], n_out = layer_of(j.plan, 1)[N_OUT]
+    if j.X.index_bytes or n_in < SLAB_INPUTS or n_in < SLAB_RATIO * n_out or n_in * padded_units(j) * j.item > SLAB_WEIGHTS:
+        return 0
+    return at_most(at_least(n_in // SLAB_ROWS, SLABS), MOST_SLABS)
+
+
+cdef inline i64 padded_units(Job *j) noexcept nogil:
+    return round_up(layer_of(j.plan, 1)[N_OUT], at_least(j.k.vector_bytes // j.item, 1))
+
+
+cdef inline i64 most_slab_rows(Job *j) noexcept nogil:
+    """Return the longest batch that goes by slabs."""
+    return at_most(SLAB_X // (j.plan[FEATURES] * j.item), block_rows(j.plan))
+
+
+cdef inline i64 slab_from(Job *j, i64 slab, i64 slabs) noexcept nogil:
+    """Return the first input of a slab, a multiple of 8."""
+    cdef i64 eights = (j.plan[FEATURES] + 7) // 8
+    return at_most(eights * slab // slabs * 8, j.plan[FEATURES])
+
+
+cdef void lay_out_slabs(Job *j, i64 rows, char *work, i64 *used) noexcept nogil:
+    """Place what run_slabs keeps."""
+    cdef i64 slabs = slab_count(j), n_in = j.plan[FEATURES], i
+    cdef i64 cap = at_most(at_least(rows, 1), most_slab_rows(j))
+    cdef i64 padded = padded_units(j)
+    if not slabs or cap < 1:
+        return
+    j.pad = padded
+    j.slab_theta = reserve(work, used, n_in * padded * j.item)
+    j.slab_state = reserve(work, used, n_in * padded * j.item)
+    j.slab_state_2 = reserve(work, used, n_in * padded * j.item)
+    for i in range(2):
+        j.slab_x[i] = reserve(work, used, cap * n_in * j.item)
+        j.slab_rows[i] = <const void **>reserve(work, used, cap * 8)
+    j.slab_products = reserve(work, used, slabs * cap * padded * j.item)
+    j.slab_dz = reserve(work, used, cap * padded * j.item)
+    j.slab_grad = reserve(work, used, j.threads * slab_grad_bytes(j, slabs))
+    j.slab_sums = <double *>reserve(work, used, slabs * 8)
+
+
+cdef inline i64 slab_grad_bytes(Job *j, i64 slabs) noexcept nogil:
+    return round_up((j.plan[FEATURES] // slabs + 16) * padded_units(j) * j.item, ALIGN)
+
+
+# ---- work
+
+
+cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     """Place what gradient, backward and train keep of a block of `rows` rows at most; return the bytes taken."""
     cdef const i64 *plan = j.plan
     cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 16), block_rows(plan))
@@ -186,6 +299,9 @@ cdef i64 lay_out_block(Job *j, i64 rows, char *work) noexcept nogil:
     j.reads = reserve(work, &used, cap * plan[UNITS] * j.item)
     j.dz = reserve(work, &used, cap * plan[UNITS] * j.item)
     j.x = reserve(work, &used, cap * plan[FEATURES] * j.item)
+    if trains:
+        j.x_next = reserve(work, &used, cap * plan[FEATURES] * j.item if is_layerwise(j) else 0)
+        lay_out_slabs(j, rows, work, &used)
     j.y = reserve(work, &used, cap * plan[OUTPUTS] * j.item)
     j.w = reserve(work, &used, cap * j.item)
     j.tile_sums = <double *>reserve(work, &used, (cap // 8 + 1) * 8)

@@ -40,6 +40,10 @@ FUNCTIONS = {
     "dot": (real64, "n p s p s"),
     "gemm": (None, "n n n p s s p s s p s s i p p"),
     "gemm_scratch_bytes": None,
+    "gemm_fused_k": None,
+    "slab_forward": (None, "n n n p n p p p"),
+    "slab_backward": (None, "n n n p n p p p p"),
+    "slab_sum": (None, "n n n n n p p p"),
     "elementary": (None, "i n n p s s p s s"),
     "activation": (None, "i n n p s s p s s"),
     "activation_grad": (None, "i n n p s s p s s p s s"),
@@ -82,7 +86,18 @@ class Table(ctypes.Structure):
 class Epilogue(ctypes.Structure):
     """``fnn_epilogue`` of kernels.h."""
 
-    _fields_ = [("bias", pointer), ("act", ctypes.c_int), ("Z", pointer), ("z_row", i64), ("z_col", i64)]  # noqa: RUF012
+    _fields_ = [  # noqa: RUF012
+        ("bias", pointer), ("act", ctypes.c_int), ("Z", pointer), ("z_row", i64), ("z_col", i64), ("sgd", pointer),
+    ]  # fmt: skip
+
+
+class Fetch(ctypes.Structure):
+    """``fnn_fetch`` of kernels.h."""
+
+    _fields_ = [  # noqa: RUF012
+        ("base", pointer), ("rows", pointer), ("left", i64), ("step", i64), ("bytes", i64), ("at", pointer),
+        ("end", pointer),
+    ]  # fmt: skip
 
 
 class Rows(ctypes.Structure):
@@ -91,6 +106,7 @@ class Rows(ctypes.Structure):
     _fields_ = [  # noqa: RUF012
         ("x_dtype", ctypes.c_int), ("data", pointer), ("row_step", i64), ("col_step", i64), ("n_in", i64),
         ("index_bytes", ctypes.c_int), ("indices", pointer), ("indptr", pointer), ("scale", real64),
+        ("out_row", i64),
     ]  # fmt: skip
 
 
@@ -302,6 +318,65 @@ def test_gemm_layouts(table, rng, real, a, b):
 def test_gemm_beyond_the_blocks(table, rng, real, shape, layouts):
     check_gemm(table, rng, real, *shape, layouts)
     check_gemm(table, rng, real, *shape, layouts, accumulate=True, bias=True, act=1, keep_Z=True)
+
+
+@pytest.mark.parametrize("layouts", [("F", "C", "C"), ("C", "C", "C"), ("steps", "F", "C")])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 1, 5), (5, 1, 7), (1, 17, 9), (33, 40, 17), (98, 16, 32), (64, 300, 384)]
+)
+def test_gemm_takes_a_step_of_sgd(table, rng, real, shape, layouts):
+    m, n, k = shape
+    lr, decay, l2 = 0.3, 0.9, 0.25
+    A, B, W = (Box(randn(rng, s, real), f) for s, f in zip(((m, k), (k, n), (m, n)), layouts, strict=True))
+    assert k <= table.gemm_fused_k
+    wide_A, wide_B, before = (x.a.astype(np.float64) for x in (A, B, W))
+    sgd = np.array([lr, decay, l2])
+    e = Epilogue(None, 0, None, 0, 0, at(sgd))
+    table.gemm(m, n, k, *place(A.a), *place(B.a), *place(W.a), False, ctypes.addressof(e), at(scratch(table)))
+    bound = (k + 8) * eps(real) * (np.abs(wide_A) @ np.abs(wide_B) + np.abs(before))
+    for box in (A, B, W):
+        box.check()
+    check_scratch(table)
+    close(W.a, decay * before - lr * (wide_A @ wide_B + l2 * before), bound)
+
+
+@pytest.mark.parametrize("registers", [1, 2, 3, 5])
+@pytest.mark.parametrize(("m", "k"), [(1, 1), (8, 104), (10, 96), (32, 98), (7, 3)])
+@pytest.mark.parametrize("sgd", [None, (0.3, 0.9, 0.25), (0.3, 1.0, 0.0)])
+def test_slabs(table, rng, real, registers, m, k, sgd):
+    n, offset, order = registers * max(table.vector_bytes // real.itemsize, 1), 5, rng.permutation(m + 2)[:m]
+    X = Box(randn(rng, (m + 2, k + 9), real), "gaps")
+    W, P = randn(rng, (k, n), real), np.full((m + 1, n), MARK, real)
+    rows = (pointer * m)(*(at(X.a[row]) for row in order))
+    x = X.a[order, offset : offset + k].astype(np.float64)
+    step = np.array(sgd) if sgd else None
+    fetch = Fetch(at(X.a), at(order), m, X.a.strides[0], 4 * k, None, None)
+    table.slab_forward(m, n, k, rows, offset, at(W), at(P), ctypes.addressof(fetch))
+    close(P[:m], x @ W, (k + 4) * eps(real) * (np.abs(x) @ np.abs(W)))
+    assert (P[m] == MARK).all(), "wrote behind P"
+    assert fetch.left < m, "asked for nothing"
+
+    dZ, C = randn(rng, (m, n), real), randn(rng, (k + 1, n), real)
+    before, product = C.astype(np.float64), x.T @ dZ
+    table.slab_backward(k, n, m, rows, offset, at(dZ), at(C), at(step), ctypes.addressof(fetch))
+    expected = sgd[1] * before[:k] - sgd[0] * (product + sgd[2] * before[:k]) if sgd else product
+    close(C[:k], expected, (m + 8) * eps(real) * (np.abs(x.T) @ np.abs(dZ) + np.abs(before[:k])))
+    np.testing.assert_array_equal(C[k], before[k])
+    X.check()
+
+
+@pytest.mark.parametrize("n", WIDTHS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_slab_sum(table, rng, real, n, bias):
+    lanes = max(table.vector_bytes // real.itemsize, 1)
+    padded = -(-n // lanes) * lanes
+    P = randn(rng, (3, 5 * padded + 7), real)
+    b = randn(rng, n, real) if bias else None
+    Y = np.full(4 * n + GUARD, MARK, real)
+    table.slab_sum(3, P.shape[1], 4, n, padded, at(P), at(b), at(Y))
+    expected = P[:, : 4 * padded].reshape(3, 4, padded)[:, :, :n].astype(np.float64).sum(0) + (b if bias else 0)
+    close(Y[: 4 * n].reshape(4, n), expected, 8 * eps(real) * (np.abs(expected) + 4))
+    assert (Y[4 * n :] == MARK).all(), "wrote behind Y"
 
 
 @pytest.mark.parametrize("act", range(len(activations.ACTIVATIONS)))

@@ -9,8 +9,8 @@
  *
  * Design notes.
  *   a. Rows of A are split evenly (33 are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1); each count has its own tile.
- *   b. B is read in place where its rows are contiguous and a panel of it fits half of L2, or where A is so short that
- *      a copy would not pay; else packed to strips as wide as a tile, zero strides, transposes and all.
+ *   b. B is read in place where its rows are contiguous and a panel of it, gaps included, fits half of L2 (rows that lie
+ *      far apart share few sets of the caches), or where A is so short that a copy would not pay; else packed to strips as wide as a tile, zero strides, transposes and all.
  *   c. A is read in place too, unless its steps of k are far apart: one number per row and step is all a tile wants.
  *   d. One or two rows against a B beyond L2 wait for memory alone.  Panels of 8 rows of B over all columns are 8
  *      sequential streams, which the prefetcher follows; down a strip, every step of k is another page.  One row, AVX2:
@@ -54,6 +54,7 @@ typedef struct {
     real *Z;             /* NULL, or with the strides below */
     i64 z_row, z_col;
     real *packed_B, *packed_A;
+    const double *sgd; /* as in kernels.h */
 } FN(product);
 
 /* A panel: rows p .. p + k of B, columns j .. j + n, in place (strip 0) or packed in strips. */
@@ -179,6 +180,14 @@ FNN_INLINE int FN(pack_A)(const FN(product) *g, const FN(panel) *panel)
            && (g->a_row != 1 || g->a_col * (i64)sizeof(real) >= FNN_FAR || g->a_col * (i64)sizeof(real) <= -FNN_FAR);
 }
 
+/* The next rows of A^T into L2: every step of k is on another cache line, and often on another page, so no prefetcher
+ * follows (2048 x 2048 x 512: 106 GFLOP/s against 101).  Rows of A are streams that it follows by itself. */
+FNN_INLINE void FN(fetch_rows)(i64 k, const real *A, i64 a_col)
+{
+    for (i64 p = 0; p < k; p++)
+        FNN_PREFETCH_L2((const char *)(A + p * a_col));
+}
+
 /* Down the rows of A in even blocks of at most FNN_MR. */
 static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
 {
@@ -186,7 +195,7 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
     const int first = panel->p == 0, last = panel->p + panel->k == g->k;
     const int pack = FN(pack_A)(g, panel);
     FN(tile) t = {.k = panel->k, .a_row = g->a_row, .a_col = g->a_col, .b_row = panel->b_row, .c_row = g->c_row,
-                  .load = g->accumulate || !first};
+                  .load = g->accumulate || !first, .sgd = g->sgd};
     i64 i = 0;
     for (i64 block = 0; block < blocks; block++) {
         const int rows = (int)(g->m / blocks + (block < g->m % blocks));
@@ -197,6 +206,8 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
             t.a_row = 1;
             t.a_col = FNN_MR;
         }
+        if (g->a_row == 1 && block + 1 < blocks && panel->n >= 8 * FN(NR))
+            FN(fetch_rows)(panel->k, t.A + rows, g->a_col);
         FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
                       g->C + i * g->c_row + panel->j);
         if (last)
@@ -208,7 +219,7 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
 /* Whether B is read where it lies. */
 static int FN(in_place)(const FN(product) *g, i64 kc)
 {
-    return g->b_col == 1 && (g->m <= FNN_FEW_ROWS * FNN_MR || kc * g->n * (i64)sizeof(real) <= FNN_DIRECT);
+    return g->b_col == 1 && (g->m <= FNN_FEW_ROWS * FNN_MR || kc * g->b_row * (i64)sizeof(real) <= FNN_DIRECT);
 }
 
 static void FN(panel_loop)(const FN(product) *g)
@@ -287,6 +298,7 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
         g.Z = e->Z;
         g.z_row = e->z_row;
         g.z_col = e->z_col;
+        g.sgd = e->sgd;
     }
     if (n == 1)
         g.b_col = c_col = 1;
@@ -303,7 +315,7 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
             return;
         }
     }
-    if (n == 1 && g.a_col == 1 && g.b_row == 1)
+    if (n == 1 && g.a_col == 1 && g.b_row == 1 && !g.sgd)
         FN(matrix_vector)(&g, C, c_row);
     else if (c_col == 1)
         FN(panel_loop)(&g);

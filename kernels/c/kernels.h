@@ -23,7 +23,17 @@ typedef struct {
     int act;          /* code of activations.h; 0 is identity */
     void *Z;          /* (m, n) real with the strides below, or NULL */
     i64 z_row, z_col;
+    const double *sgd; /* NULL, or (learning rate, decay, l2): C is W and the product its gradient g, and what is stored is
+                        * decay W - lr (g + l2 W).  For k <= gemm_fused_k, c_col 1, and nothing else of the above. */
 } fnn_epilogue;
+
+/* Memory that the next batch will want, asked for line by line: `bytes` from base + rows[i] step on, for `left` rows. */
+typedef struct {
+    const char *base;
+    const i64 *rows;
+    i64 left, step, bytes;
+    const char *at, *end; /* of the row that has been begun; NULL at first */
+} fnn_fetch;
 
 /* What a block of rows of X is: dense with any strides (in elements of x_dtype), or CSR. */
 typedef struct {
@@ -34,6 +44,7 @@ typedef struct {
     int index_bytes;       /* 0 dense, 4 or 8 CSR */
     const void *indices, *indptr;
     double scale;          /* const's input scale; cast to real before it multiplies */
+    i64 out_row;           /* elements between gathered rows, or 0 where they are contiguous */
 } fnn_rows;
 
 typedef struct {
@@ -49,6 +60,16 @@ typedef struct {
     void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
                  void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch);
     size_t gemm_scratch_bytes;
+    i64 gemm_fused_k;
+    /* For rows x[0..m) of the inputs, of which a slab of weights W (k, n) takes k from `offset` on:
+     * P (m, n) = x W, and dW (k, n) = x^T dZ, or the update above of C = W where there is sgd.  All contiguous, with rows
+     * of whole registers that are aligned to them.  Beside the arithmetic the lines of `fetch` are asked for. */
+    void (*slab_forward)(i64 m, i64 n, i64 k, const void *const *x, i64 offset, const void *W, void *P,
+                         fnn_fetch *fetch);
+    void (*slab_backward)(i64 k, i64 n, i64 m, const void *const *x, i64 offset, const void *dZ, void *C,
+                          const double *sgd, fnn_fetch *fetch);
+    /* Y (m, n) contiguous = bias + sum_s P_s, s in order: P_s (m, padded) contiguous, one after another `step` apart */
+    void (*slab_sum)(i64 slabs, i64 step, i64 m, i64 n, i64 padded, const void *P, const void *bias, void *Y);
 
     /* y = f(x), (m, n); y may be x.  elementary: f of FNN_FUNCTIONS in dense.h; activation: of activations.h */
     void (*elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row, i64 y_col);

@@ -11,9 +11,9 @@ FNN_INLINE i64 FN(row_at)(const i64 *rows, i64 first, i64 i) { return rows ? row
     FNN_FUNCTION void FN(gather_##name)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, \
                                         real *FNN_RESTRICT out) \
     { \
-        const i64 n = X->n_in, step = X->col_step; \
+        const i64 n = X->n_in, step = X->col_step, out_row = X->out_row ? X->out_row : n; \
         const real scale = (real)X->scale; \
-        for (i64 i = 0; i < m; i++, out += n) { \
+        for (i64 i = 0; i < m; i++, out += out_row) { \
             const type *x = (const type *)X->data + FN(row_at)(rows, first, i) * X->row_step; \
             const type *next = \
                 i + 1 < m ? (const type *)X->data + FN(row_at)(rows, first, i + 1) * X->row_step : x; \

@@ -26,12 +26,14 @@
 #define FNN_FUNCTION static __attribute__((noinline, unused))
 #define FNN_RESTRICT __restrict__
 #define FNN_PREFETCH(p) __builtin_prefetch(p)
+#define FNN_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #define FNN_ALIGN(n) __attribute__((aligned(n)))
 #else
 #define FNN_INLINE static inline
 #define FNN_FUNCTION static
 #define FNN_RESTRICT __restrict
 #define FNN_PREFETCH(p) ((void)(p))
+#define FNN_PREFETCH_L2(p) ((void)(p))
 #define FNN_ALIGN(n) __declspec(align(n))
 #endif
 

@@ -1,6 +1,7 @@
 /* tile.h: the micro-kernel of the GEMM: a tile of C that stays in registers while k runs.
  *
  *     C[0..rows, 0..columns] = (load ? C : 0) + bias + sum_p A[., p] B[p, .]
+ *     C = decay C - lr (sum_p A[., p] B[p, .] + l2 C)                          where there is sgd
  *
  * Shape of a tile: up to FNN_MR rows times up to 2 registers of columns (4 for few rows, where 2 would leave the FMA
  * units waiting for one another).  Each step of k loads the registers of B once and multiplies them by one number of A
@@ -45,9 +46,28 @@ typedef struct {
     i64 c_row;
     const real *bias; /* of these columns, or NULL */
     int load, last;
+    const double *sgd; /* (lr, decay, l2), or NULL */
 } FN(tile);
 
 typedef void FN(tile_function)(const FN(tile) *t);
+
+/* Plain SGD on a register of weights: decay w - lr (g + l2 w), without what is 1 or 0. */
+typedef struct {
+    vec lr, decay, l2;
+    int plain;
+} FN(sgd);
+
+FNN_INLINE FN(sgd) FN(sgd_of)(const double *sgd)
+{
+    const FN(sgd) step = {FN(spread)((real)sgd[0]), FN(spread)((real)sgd[1]), FN(spread)((real)sgd[2]),
+                          sgd[1] == 1 && sgd[2] == 0};
+    return step;
+}
+
+FNN_INLINE vec FN(take_step)(const FN(sgd) *step, vec w, vec g)
+{
+    return step->plain ? w - step->lr * g : w * step->decay - step->lr * (g + step->l2 * w);
+}
 
 /* rows, registers and partial are constants wherever this is inlined */
 FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int registers, const int partial)
@@ -89,6 +109,17 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
         }
     }
     real *C = t->C;
+    if (t->sgd) {
+        const FN(sgd) step = FN(sgd_of)(t->sgd);
+        FNN_UNROLL
+        for (int i = 0; i < rows; i++, C += c_row) {
+            FNN_UNROLL
+            for (int j = 0; j < registers; j++)
+                c[i][j] = FN(take_step)(&step, j < full ? FN(load)(C + j * VL) : FN(load_part)(C + j * VL, lanes),
+                                        c[i][j]);
+        }
+        C = t->C;
+    }
     FNN_UNROLL
     for (int i = 0; i < rows; i++, C += c_row) {
         FNN_UNROLL

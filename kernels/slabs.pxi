@@ -1,0 +1,184 @@
+# Steps by slabs: the order for batches in front of a wide first layer, such as 784-16-16-10.
+#
+# There, nearly all weights are W1's and nearly all time goes into two products with it: z = x W1 and dW1 = x^T dz.  W1
+# is cut along its inputs into a fixed number of slabs, and a slab, with its columns of x, stays with one thread: in one
+# phase that thread takes the step before on its slab (dW1 never leaves the registers with plain SGD) and multiplies the
+# new slab by the new batch; in the other phase row tiles add the slabs' products in order, go through the small layers
+# and come back with dz.  Two barriers a step, and what crosses between the caches is the products and dz.
+#
+# W1 and its slots live in `work` meanwhile, rows padded to whole registers.  They are copied in and out once per call.
+# Measured on 784-16-16-10 in batches of 32, two threads, against row tiles: 38 ms an epoch then, see benchmarks/ladders.
+
+
+cdef void copy_padded(Job *j, char *theta, char *padded, int out) noexcept nogil:
+    """Copy W1, or a slot of it, from theta to its padded place; back where `out`."""
+    cdef i64 n = layer_of(j.plan, 1)[N_OUT], row
+    for row in range(j.plan[FEATURES]):
+        if out:
+            memcpy(theta + row * n * j.item, padded + row * j.pad * j.item, n * j.item)
+        else:
+            memset(padded + row * j.pad * j.item, 0, j.pad * j.item)
+            memcpy(padded + row * j.pad * j.item, theta + row * n * j.item, n * j.item)
+
+
+cdef void move_first_layer(Job *j, int out) noexcept nogil:
+    cdef i64 at = layer_of(j.plan, 1)[W_AT] * j.item
+    copy_padded(j, j.theta + at, j.slab_theta, out)
+    if j.state != NULL:
+        copy_padded(j, j.state + at, j.slab_state, out)
+    if j.state_2 != NULL:
+        copy_padded(j, j.state_2 + at, j.slab_state_2, out)
+
+
+cdef void update_slab(Job *j, i64 slab, i64 start, i64 width, fnn_fetch *fetch, int participant) noexcept nogil:
+    """Take the pending step on a slab."""
+    cdef i64 at = start * j.pad * j.item, n_out = layer_of(j.plan, 1)[N_OUT], n = width * j.pad, b_at
+    cdef char *W = j.slab_theta + at
+    cdef char *dW
+    cdef double l2 = l2_of(j, 1)
+    cdef const char *dZ = j.slab_dz if j.pad != n_out else kept_at(j, j.dz, 1, 0)
+    if j.is_sgd:
+        j.k.slab_backward(width, j.pad, j.m, j.slab_rows[1], start, dZ, W, j.sgd, fetch)
+    else:
+        dW = j.slab_grad + participant * slab_grad_bytes(j, j.slabs)
+        j.k.slab_backward(width, j.pad, j.m, j.slab_rows[1], start, dZ, dW, NULL, fetch)
+        if l2 > 0:
+            j.k.axpy(n, l2, W, dW)
+        j.k.update(j.rule, j.scalars, j.decay, n, W, dW, NULL if j.state == NULL else j.slab_state + at,
+                   NULL if j.state_2 == NULL else j.slab_state_2 + at)
+    if slab == 0 and layer_of(j.plan, 1)[BIAS]:
+        b_at = layer_of(j.plan, 1)[B_AT]
+        j.k.column_sums(j.m, n_out, kept_at(j, j.dz, 1, 0), n_out, 1, 0, j.grad + b_at * j.item)
+        update_run(j, n_out, b_at, 1.0)
+
+
+cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """First phase: the pending step and the next product of a slab; between the slabs, the other layers' weights."""
+    cdef Job *j = <Job *>context
+    cdef i64 half = j.slabs // 2, others = j.other_tiles if j.pending else 0, slab = chunk, start, width, item
+    cdef fnn_rows X
+    cdef fnn_fetch fetch
+    cdef char *W
+    if half <= chunk < half + others:
+        weigh_chunk(j, weight_tiles(j.plan, 0) - j.other_tiles + chunk - half, participant)
+        return
+    if chunk >= half + others:
+        slab -= others
+    start = slab_from(j, slab, j.slabs)
+    width = slab_from(j, slab + 1, j.slabs) - start
+    W = j.slab_theta + start * j.pad * j.item
+    item = 1 if j.X.x_dtype == FNN_UINT8 else 4 if j.X.x_dtype == FNN_FLOAT32 else 8
+    fetch.base = <const char *>j.X.data + start * j.X.col_step * item
+    fetch.rows, fetch.left = j.rows_after, j.m_after if j.X.col_step == 1 else 0
+    fetch.step, fetch.bytes = j.X.row_step * item, width * item
+    fetch.at = fetch.end = NULL
+    if j.pending:
+        update_slab(j, slab, start, width, &fetch, participant)
+    if j.next_m:
+        if not j.slab_in_place:
+            X = j.X
+            X.data, X.n_in, X.out_row = fetch.base, width, j.plan[FEATURES]
+            j.k.gather(&X, j.next_rows, 0, j.next_m, j.slab_x[j.parity] + start * j.item)
+        j.slab_sums[slab] = 0
+        if j.consts[CONST_COLUMNS + L2] > 0:
+            j.slab_sums[slab] = 0.5 * l2_for(j, 1, j.next_norm) * j.k.sum_squares(width * j.pad, W)
+        j.k.slab_forward(j.next_m, j.pad, width, j.slab_rows[0], start, W,
+                         j.slab_products + slab * j.next_m * j.pad * j.item, &fetch)
+
+
+cdef void point_at_rows(Job *j) noexcept nogil:
+    """Say where the rows of the next batch lie: in X, or where the slabs will gather them."""
+    cdef i64 i
+    j.slab_rows[0], j.slab_rows[1] = j.slab_rows[1], j.slab_rows[0]
+    j.parity = 1 - j.parity
+    for i in range(j.next_m):
+        if j.slab_in_place:
+            j.slab_rows[0][i] = <const char *>j.X.data + j.next_rows[i] * j.X.row_step * j.item
+        else:
+            j.slab_rows[0][i] = j.slab_x[j.parity] + i * j.plan[FEATURES] * j.item
+
+
+cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Second phase: row tiles from the slabs' products to dz; behind them the penalties of the other layers."""
+    cdef Job *j = <Job *>context
+    cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), n = layer_of(j.plan, 1)[N_OUT], i
+    cdef const char *dZ
+    cdef char *padded
+    if chunk >= j.row_tiles:
+        penalty_chunk(j, weight_tiles(j.plan, 0) - j.other_tiles + chunk - j.row_tiles)
+        return
+    learn_chunk(context, chunk, participant)
+    if j.pad != n:
+        dZ = kept_at(j, j.dz, 1, row)
+        padded = j.slab_dz + row * j.pad * j.item
+        for i in range(m):
+            memcpy(padded + i * j.pad * j.item, dZ + i * n * j.item, n * j.item)
+
+
+cdef double penalty_of(Job *j) noexcept nogil:
+    """Return the penalty: the slabs', then the other layers'."""
+    cdef i64 tiles = weight_tiles(j.plan, 0)
+    return add_up(j.slab_sums, j.slabs) + add_up(j.weight_sums + tiles - j.other_tiles, j.other_tiles)
+
+
+cdef i64 run_slabs(
+    Job *j, const i64 *order, const i64 *starts, i64 begin, i64 end, const double *hyper, i64 hyper_columns,
+    double *losses
+) noexcept nogil:
+    """Train on batches begin ... end - 1; return the first that was not finished, or end."""
+    cdef i64 i, rows_per_tile, unused_rows, unused_columns
+    cdef int penalised = is_penalised(j)
+    j.slabs = <int>slab_count(j)
+    j.other_tiles = weight_tiles(j.plan, 0) - weight_grid(j.plan, 1, 0, &unused_rows, &unused_columns)
+    j.slab_in_place = (
+        j.X.x_dtype == (FNN_FLOAT64 if j.item == 8 else FNN_FLOAT32) and j.X.scale == 1 and j.X.col_step == 1
+    )
+    j.pending = False
+    move_first_layer(j, False)
+    memset(j.slab_dz, 0, most_slab_rows_of(j, starts, begin, end) * j.pad * j.item)
+    i = begin
+    while True:
+        j.next_m = j.m_after = 0
+        if i < end:
+            j.next_rows, j.next_m = order + starts[i], starts[i + 1] - starts[i]
+            j.next_norm = weight_of(j, j.next_rows, j.next_m)
+        point_at_rows(j)
+        if i + 1 < end:
+            j.rows_after, j.m_after = order + starts[i + 1], starts[i + 2] - starts[i + 1]
+        if j.pending:
+            fnn_prepare(j.rule, hyper + (i - 1) * hyper_columns, j.t, j.scalars, &j.decay)
+            set_sgd(j, 1, j.sgd)
+        fnn_pool_run(j.threads, j.slabs + (j.other_tiles if j.pending else 0), slab_chunk, j)
+        j.t += j.pending
+        j.pending = False
+        if i == end:
+            break
+        set_block(j, j.next_rows, 0, j.next_m)
+        j.norm = j.next_norm
+        j.tile = slab_tile(j.m)
+        j.row_tiles = (j.m + j.tile - 1) // j.tile
+        fnn_pool_run(j.threads, j.row_tiles + (j.other_tiles if penalised else 0), slab_learn_chunk, j)
+        losses[2 * i] = add_up(j.tile_sums, j.row_tiles)
+        losses[2 * i + 1] = penalty_of(j) if penalised else 0
+        if not isfinite(losses[2 * i] + losses[2 * i + 1]):
+            break
+        j.pending = True
+        i += 1
+    move_first_layer(j, True)
+    j.slabs = 0
+    j.next_m = 0
+    return i
+
+
+cdef i64 most_slab_rows_of(Job *j, const i64 *starts, i64 begin, i64 end) noexcept nogil:
+    """Return the longest of some batches."""
+    cdef i64 longest = 0, i
+    for i in range(begin, end):
+        longest = at_least(longest, starts[i + 1] - starts[i])
+    return longest
+
+
+cdef inline i64 slab_tile(i64 m) noexcept nogil:
+    """Return the rows of a tile of the second phase: short ones, for what is left of the network is small."""
+    cdef i64 tiles = at_most(at_least(m // 5, 1), at_least((m + 15) // 16, 2))
+    return (m + tiles - 1) // tiles

@@ -1,0 +1,352 @@
+# A step by tiles: the pieces that all orders of work share, and the order for networks that a core's cache holds.
+#
+# A. One step of training is two or three parallel phases with a barrier after each.
+#    1. Row tiles: gather, forward through all layers, loss, back through all layers.  A tile touches its own rows only,
+#       and leaves in `work` what the weights' phase reads: passes (or x) and dz of every layer.
+#    2. Weight tiles: dW = passes^T dz, db, L2, and the update right there, while the tile is in the cache (plain SGD
+#       even in registers); with clipping the squared norm instead, and
+#    3. the update of the clipped gradient, by weight tiles.
+# B. Sums that cross tiles (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
+# C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
+# D. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.
+
+
+cdef inline char *weights_at(Job *j, char *base, i64 layer) noexcept nogil:
+    return base + layer_of(j.plan, layer)[W_AT] * j.item
+
+
+cdef inline char *biases_at(Job *j, char *base, i64 layer) noexcept nogil:
+    return base + layer_of(j.plan, layer)[B_AT] * j.item
+
+
+cdef inline char *kept_at(Job *j, char *base, i64 layer, i64 row) noexcept nogil:
+    """Return where a row of a layer's units lies in passes, reads or dz."""
+    cdef const i64 *a = layer_of(j.plan, layer)
+    return base + (j.capacity * a[UNIT] + row * a[N_OUT]) * j.item
+
+
+cdef inline double rate_of(Job *j, i64 layer) noexcept nogil:
+    return j.consts[layer * CONST_COLUMNS + DROPOUT] if j.drops else 0.0
+
+
+cdef inline double l2_for(Job *j, i64 layer, double norm) noexcept nogil:
+    """Return the factor of W in the gradient of the penalty."""
+    cdef double l2 = j.consts[layer * CONST_COLUMNS + L2]
+    return l2 / norm if j.consts[L2_OVER_NORM] != 0 else l2
+
+
+cdef inline double l2_of(Job *j, i64 layer) noexcept nogil:
+    return l2_for(j, layer, j.norm)
+
+
+cdef inline int keeps_reads(Job *j, i64 layer) noexcept nogil:
+    return layer_of(j.plan, layer)[READS_INPUT] != 0 or rate_of(j, layer) > 0
+
+
+cdef inline const i64 *rows_at(Job *j, i64 row) noexcept nogil:
+    if j.rows == NULL:
+        return NULL
+    return j.rows + row
+
+
+cdef inline char *scratch_of(Job *j, int participant) noexcept nogil:
+    return j.scratch + participant * j.scratch_step
+
+
+cdef inline const char *x_in_place(Job *j, i64 row) noexcept nogil:
+    return <const char *>j.X.data + (j.first + row) * j.X.row_step * j.item
+
+
+cdef fnn_epilogue epilogue_of(Job *j, i64 layer) noexcept nogil:
+    cdef const i64 *a = layer_of(j.plan, layer)
+    cdef fnn_epilogue e
+    e.bias = biases_at(j, j.theta, layer) if a[BIAS] else NULL
+    e.act = <int>a[ACT]
+    e.Z = NULL
+    e.z_row = a[N_OUT]
+    e.z_col = 1
+    e.sgd = NULL
+    return e
+
+
+cdef double tile_loss(Job *j, i64 row, i64 m, const void *R, char *y, char *w, void *dR) noexcept nogil:
+    """Return a tile's part of the loss, and write its gradient where dR is not NULL; y and w are for gathered rows."""
+    cdef const i64 *rows = rows_at(j, row)
+    cdef i64 n_out = j.plan[OUTPUTS], first = j.first + row
+    cdef const char *T = j.T + first * n_out * j.item
+    cdef const char *weights = NULL
+    if j.labels or rows != NULL:
+        j.k.targets(j.labels, j.T, n_out, rows, first, m, y)
+        T = y
+    if j.weights != NULL:
+        weights = j.weights + first * j.item
+        if rows != NULL:
+            j.k.take(j.weights, rows, first, m, w)
+            weights = w
+    return j.k.loss(j.loss, j.consts[LOSS_PARAMETER], m, n_out, R, T, weights, j.norm, dR)
+
+
+cdef double add_up(const double *sums, i64 n) noexcept nogil:
+    cdef double total = 0
+    cdef i64 i
+    for i in range(n):
+        total += sums[i]
+    return total
+
+
+# ---- phase 1: row tiles
+
+
+cdef void add_slabs(Job *j, i64 row, i64 m, char *Y, const fnn_epilogue *e) noexcept nogil:
+    """Finish the first layer's product from those of the slabs."""
+    cdef i64 n = layer_of(j.plan, 1)[N_OUT]
+    j.k.slab_sum(j.slabs, j.m * j.pad, m, n, j.pad, j.slab_products + row * j.pad * j.item, e.bias, Y)
+    if e.Z != NULL:
+        memcpy(e.Z, Y, m * n * j.item)
+    if e.act:
+        j.k.activation(e.act, m, n, Y, n, 1, Y, n, 1)
+
+
+cdef void forward_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
+    """Fill x, passes and reads for the rows row ... row + m - 1 of the block."""
+    cdef const i64 *rows = rows_at(j, row)
+    cdef const i64 *a
+    cdef i64 layer, n_in, n_out, a_row, a_col
+    cdef fnn_epilogue e
+    cdef const char *A = NULL
+    cdef char *Y
+    cdef char *passed
+    for layer in range(1, j.plan[N_LAYERS] + 1):
+        a = layer_of(j.plan, layer)
+        n_in, n_out = a[N_IN], a[N_OUT]
+        e = epilogue_of(j, layer)
+        passed = kept_at(j, j.passes, layer, row)
+        Y = passed
+        if a[READS_INPUT]:
+            e.Z = kept_at(j, j.reads, layer, row)
+        elif rate_of(j, layer) > 0:
+            Y = kept_at(j, j.reads, layer, row)
+        if layer == 1 and j.slabs:
+            add_slabs(j, row, m, Y, &e)
+        elif layer == 1 and j.X.index_bytes:
+            j.k.sparse_forward(&j.X, rows, j.first + row, m, n_out, weights_at(j, j.theta, 1), Y, &e)
+        else:
+            a_row, a_col = n_in, 1
+            if layer > 1:
+                A = kept_at(j, j.passes, layer - 1, row)
+            elif j.in_place:
+                A = x_in_place(j, row)
+                a_row, a_col = j.X.row_step, j.X.col_step
+            else:
+                A = j.x + row * n_in * j.item
+                j.k.gather(&j.X, rows, j.first + row, m, <char *>A)
+            j.k.gemm(m, n_out, n_in, A, a_row, a_col, weights_at(j, j.theta, layer), n_out, 1, Y, n_out, 1, 0, &e,
+                     scratch_of(j, participant))
+        if rate_of(j, layer) > 0:
+            j.k.dropout(j.key, j.t, <int>layer, rows, j.first + row, m, n_out, rate_of(j, layer), Y, passed)
+
+
+cdef void input_gradient(Job *j, i64 row, i64 m, int participant) noexcept nogil:
+    """Write dX of some rows from dz of the first layer."""
+    cdef i64 n_in = j.plan[FEATURES], n_out = layer_of(j.plan, 1)[N_OUT]
+    cdef char *dZ = kept_at(j, j.dz, 1, row)
+    cdef char *scaled
+    if j.consts[INPUT_SCALE] != 1:
+        # the factor goes onto the narrow side, in reads, which nobody reads any more
+        scaled = kept_at(j, j.reads, 1, row)
+        memcpy(scaled, dZ, m * n_out * j.item)
+        j.k.scale(m * n_out, j.consts[INPUT_SCALE], scaled)
+        dZ = scaled
+    j.k.gemm(m, n_in, n_out, dZ, n_out, 1, weights_at(j, j.theta, 1), 1, n_out,
+             j.dX + (j.first + row) * j.dx_row * j.item, j.dx_row, j.dx_col, 0, NULL, scratch_of(j, participant))
+
+
+cdef void output_gradient(Job *j, i64 row, i64 m) noexcept nogil:
+    """Turn the caller's gradient of the network's output into that of the last layer's, for some rows."""
+    cdef i64 layer = j.plan[N_LAYERS], n_out = j.plan[OUTPUTS]
+    cdef int link = <int>j.plan[LINK]
+    cdef char *Y = j.y + row * n_out * j.item
+    cdef char *dR = kept_at(j, j.dz, layer, row)
+    j.k.link(link, m, n_out, kept_at(j, j.passes, layer, row), n_out, 1, Y, n_out, 1)
+    j.k.activation(0, m, n_out, j.dY + (j.first + row) * j.dy_row * j.item, j.dy_row, j.dy_col, dR, n_out, 1)
+    j.k.link_backward(link, m, n_out, Y, dR)
+
+
+cdef void backward_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
+    """Turn dz of the last layer, the gradient of its output, into dz of every layer; write dX where it is wanted."""
+    cdef const i64 *rows = rows_at(j, row)
+    cdef const i64 *a
+    cdef i64 layer, n_in, n_out
+    cdef char *dZ
+    cdef const char *read
+    for layer in range(j.plan[N_LAYERS], 0, -1):
+        a = layer_of(j.plan, layer)
+        n_in, n_out = a[N_IN], a[N_OUT]
+        dZ = kept_at(j, j.dz, layer, row)
+        if rate_of(j, layer) > 0:
+            j.k.dropout(j.key, j.t, <int>layer, rows, j.first + row, m, n_out, rate_of(j, layer), dZ, dZ)
+        if a[ACT] != 0:
+            read = kept_at(j, j.reads if keeps_reads(j, layer) else j.passes, layer, row)
+            j.k.activation_grad(<int>a[ACT], m, n_out, read, n_out, 1, dZ, n_out, 1, dZ, n_out, 1)
+        if layer > 1:
+            j.k.gemm(m, n_in, n_out, dZ, n_out, 1, weights_at(j, j.theta, layer), 1, n_out,
+                     kept_at(j, j.dz, layer - 1, row), n_in, 1, 0, NULL, scratch_of(j, participant))
+    if j.dX != NULL:
+        input_gradient(j, row, m, participant)
+
+
+cdef void learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Phase 1 of a step: row tiles first, then the penalties of the weight tiles."""
+    cdef Job *j = <Job *>context
+    cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), layer = j.plan[N_LAYERS]
+    if chunk >= j.row_tiles:
+        penalty_chunk(j, chunk - j.row_tiles)
+        return
+    forward_tile(j, row, m, participant)
+    j.tile_sums[chunk] = tile_loss(
+        j, row, m, kept_at(j, j.passes, layer, row), j.y + row * j.plan[OUTPUTS] * j.item, j.w + row * j.item,
+        kept_at(j, j.dz, layer, row),
+    )
+    backward_tile(j, row, m, participant)
+
+
+cdef void pull_back_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Phase 1 of `backward`: a row tile with the caller's gradient of the output."""
+    cdef Job *j = <Job *>context
+    cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row)
+    forward_tile(j, row, m, participant)
+    output_gradient(j, row, m)
+    backward_tile(j, row, m, participant)
+
+
+# ---- phases 2 and 3: weight tiles
+
+
+cdef double sum_squares_of(Job *j, WeightTile *tile, const char *base) noexcept nogil:
+    """Return the sum of squares of a tile of a matrix of weights or their gradient."""
+    cdef i64 n_out = layer_of(j.plan, tile.layer)[N_OUT], i
+    cdef const char *at = base + (tile.row * n_out + tile.column) * j.item
+    cdef double total = 0
+    if tile.columns == n_out:
+        return j.k.sum_squares(tile.rows * n_out, at)
+    for i in range(tile.rows):
+        total += j.k.sum_squares(tile.columns, at + i * n_out * j.item)
+    return total
+
+
+cdef void penalty_chunk(Job *j, i64 index) noexcept nogil:
+    cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, index)
+    cdef double l2 = l2_of(j, tile.layer)
+    j.weight_sums[index] = 0
+    if l2 > 0:
+        j.weight_sums[index] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
+
+
+cdef void update_run(Job *j, i64 n, i64 at, double decay) noexcept nogil:
+    """Update n parameters from index `at` on."""
+    at *= j.item
+    j.k.update(j.rule, j.scalars, decay, n, j.theta + at, j.grad + at,
+               NULL if j.state == NULL else j.state + at, NULL if j.state_2 == NULL else j.state_2 + at)
+
+
+cdef void update_tile(Job *j, WeightTile *tile) noexcept nogil:
+    cdef const i64 *a = layer_of(j.plan, tile.layer)
+    cdef i64 n_out = a[N_OUT], at = a[W_AT] + tile.row * n_out + tile.column, i
+    if tile.columns == n_out:
+        update_run(j, tile.rows * n_out, at, j.decay)
+    else:
+        for i in range(tile.rows):
+            update_run(j, tile.columns, at + i * n_out, j.decay)
+    if a[BIAS] and tile.row == 0:
+        update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)
+
+
+cdef inline void set_sgd(Job *j, i64 layer, double *sgd) noexcept nogil:
+    """Fill in what a product needs to take a step of plain SGD by itself."""
+    sgd[0], sgd[1], sgd[2] = j.scalars[0], j.decay, l2_of(j, layer)
+
+
+cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Phase 2: the gradient of a weight tile (the first ones take their biases along), and what follows from it."""
+    cdef Job *j = <Job *>context
+    cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, chunk)
+    cdef const i64 *a = layer_of(j.plan, tile.layer)
+    cdef i64 n_in = a[N_IN], n_out = a[N_OUT], a_row = 1, a_col = n_in, i
+    cdef const char *A
+    cdef const char *dZ = kept_at(j, j.dz, tile.layer, 0)
+    cdef char *dW = weights_at(j, j.grad, tile.layer)
+    cdef char *db = biases_at(j, j.grad, tile.layer) + tile.column * j.item
+    cdef i64 at = (tile.row * n_out + tile.column) * j.item
+    cdef double l2
+    cdef int fused = j.is_sgd and not j.accumulate and j.last and j.m <= j.k.gemm_fused_k
+    cdef double sgd[3]
+    cdef fnn_epilogue e
+    if tile.layer == 1 and j.X.index_bytes:
+        if not j.accumulate:
+            memset(dW + at, 0, tile.rows * n_out * j.item)
+        j.k.sparse_weight_gradient(&j.X, j.rows, j.first, j.m, n_out, tile.row, tile.row + tile.rows, dZ, dW)
+    else:
+        if tile.layer > 1:
+            A = kept_at(j, j.passes, tile.layer - 1, 0)
+        elif j.in_place:
+            A = x_in_place(j, 0)
+            a_row, a_col = j.X.col_step, j.X.row_step
+        else:
+            A = j.x
+        A += tile.row * a_row * j.item
+        dZ += tile.column * j.item
+        if fused:
+            memset(&e, 0, sizeof(fnn_epilogue))
+            set_sgd(j, tile.layer, sgd)
+            e.sgd = sgd
+            j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1,
+                     weights_at(j, j.theta, tile.layer) + at, n_out, 1, 0, &e, scratch_of(j, participant))
+            if a[BIAS] and tile.row == 0:
+                j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, db)
+                update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)
+            return
+        j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1, dW + at, n_out, 1, j.accumulate, NULL,
+                 scratch_of(j, participant))
+        dZ -= tile.column * j.item
+    if a[BIAS] and tile.row == 0:
+        j.k.column_sums(j.m, tile.columns, dZ + tile.column * j.item, n_out, 1, j.accumulate, db)
+    if not j.last:
+        return
+    l2 = l2_of(j, tile.layer)
+    if l2 > 0:
+        if tile.columns == n_out:
+            j.k.axpy(tile.rows * n_out, l2, weights_at(j, j.theta, tile.layer) + at, dW + at)
+        else:
+            for i in range(tile.rows):
+                j.k.axpy(tile.columns, l2, weights_at(j, j.theta, tile.layer) + at + i * n_out * j.item,
+                         dW + at + i * n_out * j.item)
+    if j.clips:
+        j.weight_sums[chunk] = sum_squares_of(j, &tile, dW)
+        if a[BIAS] and tile.row == 0:
+            j.weight_sums[chunk] += j.k.sum_squares(tile.columns, db)
+    elif j.rule >= 0:
+        update_tile(j, &tile)
+
+
+cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Phase 3: scale a weight tile's gradient down, and update."""
+    cdef Job *j = <Job *>context
+    cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, chunk)
+    cdef const i64 *a = layer_of(j.plan, tile.layer)
+    cdef i64 n_out = a[N_OUT], i
+    cdef char *dW = weights_at(j, j.grad, tile.layer) + (tile.row * n_out + tile.column) * j.item
+    if j.clip_factor != 1:
+        if tile.columns == n_out:
+            j.k.scale(tile.rows * n_out, j.clip_factor, dW)
+        else:
+            for i in range(tile.rows):
+                j.k.scale(tile.columns, j.clip_factor, dW + i * n_out * j.item)
+        if a[BIAS] and tile.row == 0:
+            j.k.scale(tile.columns, j.clip_factor, biases_at(j, j.grad, tile.layer) + tile.column * j.item)
+    update_tile(j, &tile)
+
+
+cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:
+    cdef double size = sqrt(add_up(j.weight_sums, tiles)), limit = j.consts[CLIP_NORM]
+    j.clip_factor = limit / size if size > limit else 1.0
+    fnn_pool_run(j.threads, tiles, clipped_update_chunk, j)
