@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+import fastnn
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 pytest.importorskip("matplotlib")
@@ -19,6 +23,7 @@ PRINTED = {
     "initial_values": ("all hidden units equal: True",),
     "xor": ("4 of 4",),
 }
+FASTNN_DATA = os.environ.get("FASTNN_DATA", "")
 OPTIONS = {"digits_784_16_16_10": ["--epochs", "1"], "nielsen_784_30_10": ["--epochs", "1"]}
 
 
@@ -49,6 +54,22 @@ def test_example(name, monkeypatch, capsys, tmp_path):
         pictures = list((tmp_path / "pictures").glob("*.png"))
         assert pictures
         assert all(path.stat().st_size > 5000 for path in pictures)
+
+
+def test_housing_reaches_its_error(monkeypatch, capsys, tmp_path):
+    """California housing, targets in 100 000 $: at most 0.30, and far below the linear model's."""
+    monkeypatch.setenv("FASTNN_DATA", FASTNN_DATA)
+    try:
+        fastnn.datasets.load_housing()
+    except FileNotFoundError:
+        pytest.skip("California housing is not under FASTNN_DATA")
+    monkeypatch.setattr(sys, "argv", ["housing", "--out", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "housing.py"), run_name="__main__")
+    told = capsys.readouterr().out
+    network = float(re.search(r"8-64-64-1 +([0-9.]+)", told)[1])
+    linear = float(re.search(r"linear, eight features +([0-9.]+)", told)[1])
+    assert network <= 0.30
+    assert 0.4 < linear < 0.55
 
 
 def test_there_are_examples():
