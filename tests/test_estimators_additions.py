@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_sample_weight
 
 import fastnn
-from fastnn import MLPClassifier, MLPRegressor, schedules
+from fastnn import MLPRegressor, schedules
 
 X = standardised()
 
@@ -147,7 +147,7 @@ def test_solvers(solver):
     optimizer, parameters = OPTIMIZERS[solver]
     est = fit("one output", solver=solver, shuffle=False, batch_size=90, alpha=0.0, **parameters)
     expected = by_network(est, TASKS["one output"].y, optimizer)
-    np.testing.assert_allclose(est.network_.theta, expected.theta, rtol=1e-6)  # epsilon is elsewhere in a Network's adamw
+    np.testing.assert_allclose(est.network_.theta, expected.theta, rtol=1e-6)  # a Network adds epsilon elsewhere
     assert not np.allclose(est.network_.theta, fit("one output", solver="adam").network_.theta)
 
 
@@ -376,8 +376,9 @@ def test_additions_that_lbfgs_has_not_are_refused():
 
 
 def test_wrong_additions_are_told():
-    for parameters in ({"activation": "tan"}, {"solver": "adan"}, {"monitor": "r2"}, {"clip_norm": 0}, {"verbose": "no"},
-                       {"num_threads": 0}, {"dropout": 1.0}, {"class_weight": "even"}, {"time_limit": -1}):  # fmt: skip
+    for parameters in ({"activation": "tan"}, {"solver": "adan"}, {"monitor": "r2"}, {"clip_norm": 0},
+                       {"verbose": "no"}, {"num_threads": 0}, {"dropout": 1.0}, {"class_weight": "even"},
+                       {"time_limit": -1}):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(parameters))):
             fit(**parameters)
     with pytest.raises(TypeError, match="callbacks must be"):
