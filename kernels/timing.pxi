@@ -10,8 +10,8 @@ cdef extern from "clock.h" nogil:
     double fnn_seconds()
 
 cdef enum Timed:
-    TIME_GEMM, TIME_DOT, TIME_ACTIVATION, TIME_ACTIVATION_GRAD, TIME_LINK, TIME_LOSS, TIME_UPDATE, TIME_ADDS, TIME_COPY,
-    TIME_READ
+    TIME_GEMM, TIME_DOT, TIME_ELEMENTARY, TIME_ACTIVATION, TIME_ACTIVATION_GRAD, TIME_LINK, TIME_LOSS, TIME_UPDATE,
+    TIME_ADDS, TIME_COPY, TIME_READ
 
 cdef struct Timing:
     Timed what
@@ -48,6 +48,8 @@ cdef void once(Timing *t) noexcept nogil:
                  t.C.row, t.C.col, t.accumulate, NULL, t.scratch)
     elif t.what == TIME_DOT:
         t.sink += t.k.dot(t.A.cols, t.A.data, t.A.col, t.B.data, t.B.col)
+    elif t.what == TIME_ELEMENTARY:
+        t.k.elementary(t.code, t.A.rows, t.A.cols, t.A.data, t.A.row, t.A.col, t.C.data, t.C.row, t.C.col)
     elif t.what == TIME_ACTIVATION:
         t.k.activation(t.code, t.A.rows, t.A.cols, t.A.data, t.A.row, t.A.col, t.C.data, t.C.row, t.C.col)
     elif t.what == TIME_ACTIVATION_GRAD:
@@ -150,6 +152,12 @@ def time_matmul(
 def time_dot(x, y, i64 calls, seconds):
     same_shape((x, y))
     cdef Timing t = timing_of(TIME_DOT, 0, (x, y))
+    time_calls(&t, calls, seconds)
+
+
+def time_elementary(int code, x, y, i64 calls, seconds):
+    same_shape((x, y))
+    cdef Timing t = timing_of(TIME_ELEMENTARY, code, (x, None, y))
     time_calls(&t, calls, seconds)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fastnn.kernels import numpy_kernels
 from fastnn.kernels.activations import BY_NAME
+from fastnn.kernels.elementary import FUNCTIONS
 from fastnn.kernels.losses import BY_NAME as LOSS
 from fastnn.kernels.losses import LINK_BY_NAME
 from fastnn.kernels.updates import BY_NAME as RULE
@@ -16,6 +17,7 @@ from fastnn.kernels.updates import N_HYPER
 
 k = pytest.importorskip("fastnn.kernels.cython_kernels")
 reference = numpy_kernels.KERNELS
+FUNCTION = {function.name: function for function in FUNCTIONS}
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ def test_vectors_and_elements(rng, seconds, dtype):
     act = BY_NAME["tanh"].code
     for timed, piece, arguments in (
         (k.time_activation, reference.activation, (act, x)),
+        (k.time_elementary, reference.elementary, (FUNCTION["exp"].code, x)),
         (k.time_activation_grad, reference.activation_grad, (act, x, y)),
         (k.time_link, reference.link, (LINK_BY_NAME["softmax"].code, x)),
     ):

@@ -28,7 +28,7 @@ LOSS_PARAMETER = 0.5  # Huber's delta, the quantile
 
 def function_codes() -> dict[str, int]:
     """Return the elementary functions that backends offer, by name."""
-    return {function.name: function.code for function in getattr(elementary, "FUNCTIONS", ())}
+    return {function.name: function.code for function in elementary.FUNCTIONS}
 
 
 def input_of(work: Work, rng: np.random.Generator) -> np.ndarray:

@@ -56,7 +56,7 @@ def elementwise(toy: bool) -> Iterator[Work]:
     for dtype, item in (("float32", 4), ("float64", 8)):
         for n in TOY_SIZES if toy else SIZES:
             yield Work("dot", (n,), dtype, flops=2.0 * n, moved=2.0 * n * item, reads_only=True)
-            for function in (*getattr(elementary, "FUNCTIONS", ()), *active):
+            for function in (*elementary.FUNCTIONS, *active):
                 yield Work(function.name, (n,), dtype, moved=2.0 * n * item)
             for activation in active:
                 yield Work(f"{activation.name} gradient", (n,), dtype, moved=3.0 * n * item)
