@@ -7,6 +7,7 @@
 #   make cross    compile the C for every platform that has wheels
 #   make mutants  break the kernels on purpose; every break must turn a test red
 #   make report   render the README's tables and charts from benchmarks/results
+#   make docs     the documentation site in docs/_build/html; warnings are errors
 #   make dist     sdist and wheel in dist/
 #   make clean    remove everything that the other targets made
 
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BUILT_FROM := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.pxi kernels/c/*)
 
-.PHONY: demo test slow lint cross mutants report dist clean
+.PHONY: demo test slow lint cross mutants report docs dist clean
 
 demo: $(STAMP)
 	$(BIN)/fastnn demo
@@ -41,6 +42,10 @@ mutants: $(STAMP)
 report: $(STAMP)
 	$(BIN)/fastnn bench report
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[docs]"
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
 dist: $(STAMP)
 	$(BIN)/python -m build --no-isolation
 
@@ -52,4 +57,4 @@ $(STAMP): $(BUILT_FROM)
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist fastnn-demo fastnn-bench *.egg-info kernels/*.c kernels/*.so
+	rm -rf $(VENV) docs/_build docs/gallery build dist fastnn-demo fastnn-bench *.egg-info kernels/*.c kernels/*.so

@@ -24,6 +24,7 @@ PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/
 NEEDS = {  # what the examples of a package import
     "fastnn.plot": "matplotlib", "fastnn.landscape": "matplotlib", "fastnn.estimators": "sklearn",
 }  # fmt: skip
+PAGE_NEEDS = re.compile(r"^<!-- needs: (\w+) -->$", re.MULTILINE)  # what the blocks of a page import
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -72,6 +73,8 @@ def test_a_wrong_example_is_noticed():
 
 @pytest.mark.parametrize("page", PAGES, ids=[path.name for path in PAGES])
 def test_python_blocks_of_a_page_run_in_order(page):
+    for needed in PAGE_NEEDS.findall(page.read_text()):
+        pytest.importorskip(needed)
     names = {"__name__": page.stem}
     for number, block in enumerate(BLOCK.findall(page.read_text()), start=1):
         if "sklearn" in block and importlib.util.find_spec("sklearn") is None:

@@ -29,7 +29,8 @@ def test_the_graph_holds_every_number_of_the_network(bias):
 
 
 def test_a_walk_through_the_graph_computes_the_output():
-    net = Network([3, 4, 2], activation="tanh", output="identity", dtype="float64", seed=1, init={"normal": 1, "bias": 1})
+    init = {"normal": 1, "bias": 1}
+    net = Network([3, 4, 2], activation="tanh", output="identity", dtype="float64", seed=1, init=init)
     graph, x = net.to_networkx(), [0.3, -0.5, 2.0]
     value = {(0, i): entry for i, entry in enumerate(x)}
     for node in networkx.topological_sort(graph):
