@@ -28,7 +28,7 @@ class Tolerance(NamedTuple):
 
     ``ulps`` counts units in the last place of one formula, ``one_pass`` bounds the norm of the error of a loss or a
     gradient, ``ten_steps`` that of the parameters after ten steps (the promise of the backends to each other),
-    ``steps`` the same against exact recurrences (float32 rounds 1 - beta_2), ``difference`` a central difference.
+    ``steps`` the same against exact recurrences, ``difference`` a central difference.
     """
 
     ulps: int
@@ -39,7 +39,7 @@ class Tolerance(NamedTuple):
 
 
 TOLERANCE = {
-    DTYPES[0]: Tolerance(ulps=8, one_pass=1e-5, ten_steps=1e-4, steps=2e-4, difference=1e-5),
+    DTYPES[0]: Tolerance(ulps=8, one_pass=1e-5, ten_steps=1e-4, steps=2e-5, difference=1e-5),
     DTYPES[1]: Tolerance(ulps=8, one_pass=1e-12, ten_steps=1e-10, steps=1e-11, difference=2e-8),
 }
 

@@ -17,7 +17,7 @@ enum { FNN_LR, FNN_DECAY, FNN_FIRST, FNN_SECOND, FNN_EPSILON, FNN_N_HYPER };
     ROW(2, nesterov, plain, 1) \
     ROW(3, adam, adam, 2) \
     ROW(4, adamw, adam, 2) \
-    ROW(5, rmsprop, plain, 1)
+    ROW(5, rmsprop, rmsprop, 1)
 
 #define ROW(code, name, prepare, slots) FNN_RULE_##name = code,
 enum { FNN_UPDATES(ROW) FNN_N_RULES };
@@ -37,6 +37,13 @@ static void prepare_plain(const double *hyper, i64 t, double *scalars)
     scalars[3] = hyper[FNN_EPSILON];
 }
 
+/* (lr, 1 - rho, 0, epsilon) */
+static void prepare_rmsprop(const double *hyper, i64 t, double *scalars)
+{
+    prepare_plain(hyper, t, scalars);
+    scalars[1] = 1.0 - hyper[FNN_FIRST];
+}
+
 /* x^n, n >= 0, by squaring: no pow, whose last bits vary from one C library to the next */
 static double power(double x, i64 n)
 {
@@ -52,8 +59,8 @@ static void prepare_adam(const double *hyper, i64 t, double *scalars)
 {
     const double root = sqrt(1.0 - power(hyper[FNN_SECOND], t));
     scalars[0] = hyper[FNN_LR] * root / (1.0 - power(hyper[FNN_FIRST], t));
-    scalars[1] = hyper[FNN_FIRST];
-    scalars[2] = hyper[FNN_SECOND];
+    scalars[1] = 1.0 - hyper[FNN_FIRST];
+    scalars[2] = 1.0 - hyper[FNN_SECOND];
     scalars[3] = hyper[FNN_EPSILON] * root;
 }
 
@@ -89,8 +96,8 @@ RULE(nesterov)
 
 RULE(adam)
 {
-    s = b * s + (1 - b) * g;
-    v = c * v + (1 - c) * (g * g);
+    s = s + b * (g - s);
+    v = v + c * (g * g - v);
     return (FN(parameter)){w - a * s / (FN(square_root)(v) + e), s, v};
 }
 
@@ -99,7 +106,7 @@ RULE(adamw) { return FN(rule_adam)(w, g, s, v, a, b, c, e); }
 RULE(rmsprop)
 {
     UNUSED(c);
-    s = b * s + (1 - b) * (g * g);
+    s = s + b * (g * g - s);
     return (FN(parameter)){w - a * g / (FN(square_root)(s) + e), s, v};
 }
 
