@@ -1,7 +1,12 @@
-"""Model files: safetensors, with the configuration as JSON in its metadata; written whole or not at all."""
+"""Model files: safetensors, with the configuration as JSON in its metadata; written whole or not at all.
+
+All that fastnn says about a network is one entry of the metadata, JSON: safetensors writes several in random order, and
+equal networks would give different files.  In format version 1 the same entries stood side by side.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -19,7 +24,7 @@ from .model import DTYPES, Model
 __all__ = ["FORMAT", "FORMAT_VERSION", "read", "write"]
 
 FORMAT = "fastnn"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_LIMIT = 1 << 24  # bytes of JSON; a network of 50 000 layers needs less
 
 M = TypeVar("M", bound=Model)
@@ -30,19 +35,19 @@ def write(
 ) -> None:
     """Write a model file through a temporary file in the same folder, renamed when it is complete.
 
-    The state of a generator other than NumPy's default is left out.
+    The state of a generator other than NumPy's default is left out.  Equal networks give the same bytes.
     """
     from safetensors.numpy import save
 
-    metadata = {
+    entries = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "fastnn_version": __version__,
         "config": json.dumps(config),
     }
     if isinstance(rng.bit_generator, np.random.PCG64):
-        metadata["generator"] = json.dumps(rng.bit_generator.state)
-    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
+        entries["generator"] = json.dumps(rng.bit_generator.state)
+    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, {FORMAT: json.dumps(entries)})
     write_whole(Path(path), data)
 
 
@@ -55,8 +60,11 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename is not None:  # name the file that was asked for
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -74,8 +82,8 @@ def read(path: str | os.PathLike[str], cls: type[M]) -> M:
 
 def _decode(file: BinaryIO, cls: type[M]) -> M:
     head, header = _header(file)
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+    metadata = _metadata(header)
+    if metadata.get("format") != FORMAT:
         raise ModelFileError("its metadata do not say format=fastnn; it was not written by fastnn.")
     _check_version(metadata.get("format_version"))
     config = _config(metadata.get("config"))
@@ -108,6 +116,17 @@ def _header(file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
     if not isinstance(header, dict):
         raise ModelFileError("its header is not a JSON object.")
     return prefix + text, header
+
+
+def _metadata(header: dict[str, Any]) -> dict[str, Any]:
+    """Return what fastnn wrote beside the tensors, or an empty dict."""
+    metadata = header.get("__metadata__")
+    if isinstance(metadata, dict) and FORMAT in metadata:
+        try:
+            metadata = json.loads(metadata[FORMAT])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ModelFileError(f"its metadata are not JSON: {error}") from error
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _check_version(version: Any) -> None:

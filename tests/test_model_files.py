@@ -56,6 +56,11 @@ def parts(data):
     return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
+def entries_of(header):
+    """Return what fastnn wrote beside the tensors: one JSON text."""
+    return json.loads(header["__metadata__"]["fastnn"])
+
+
 def rebuilt(header, tensors):
     text = json.dumps(header).encode() if isinstance(header, dict) else header
     return len(text).to_bytes(8, "little") + text + tensors
@@ -63,15 +68,14 @@ def rebuilt(header, tensors):
 
 def with_config(data, **changes):
     header, tensors = parts(data)
-    config = json.loads(header["__metadata__"]["config"])
+    config = json.loads(entries_of(header)["config"])
     config = {name: value for name, value in {**config, **changes}.items() if value is not ...}
-    header["__metadata__"]["config"] = json.dumps(config)
-    return rebuilt(header, tensors)
+    return with_metadata(data, config=json.dumps(config))
 
 
 def with_metadata(data, **changes):
     header, tensors = parts(data)
-    header["__metadata__"].update(changes)
+    header["__metadata__"]["fastnn"] = json.dumps({**entries_of(header), **changes})
     return rebuilt(header, tensors)
 
 
@@ -112,7 +116,7 @@ def test_files_without_a_generator(tmp_path):
     net.rng = np.random.Generator(np.random.MT19937(0))
     net.save(tmp_path / "net")
     header, _ = parts((tmp_path / "net").read_bytes())
-    assert "generator" not in header["__metadata__"]
+    assert "generator" not in entries_of(header)
     made = fastnn.load(tmp_path / "net")
     assert same_bits(made.theta, net.theta)
     assert made.seed == 7
@@ -134,8 +138,39 @@ def test_others_can_read_the_tensors(tmp_path):
     with safe_open(tmp_path / "net.safetensors", "np") as file:
         assert set(file.keys()) == {"W1", "b1", "W2", "b2"}
         assert same_bits(file.get_tensor("W2"), np.ascontiguousarray(net.weights[1]))
-        assert file.metadata()["format"] == "fastnn"
-        assert file.metadata()["format_version"] == "1"
+        entries = json.loads(file.metadata()["fastnn"])
+        assert (entries["format"], entries["format_version"]) == ("fastnn", "2")
+        assert json.loads(entries["config"])["sizes"] == [3, 4, 2]
+
+
+def test_files_of_version_1_load(valid, load_bytes):
+    """There each entry stood by itself."""
+    header, tensors = parts(valid)
+    header["__metadata__"] = {**entries_of(header), "format_version": "1"}
+    assert len(header["__metadata__"]) == 5
+    made, now = load_bytes(rebuilt(header, tensors)), load_bytes(valid)
+    assert same_bits(made.theta, now.theta)
+    assert made.config() == now.config()
+    assert made.rng.bit_generator.state == now.rng.bit_generator.state
+
+
+def test_equal_networks_give_equal_files(tmp_path):
+    made = set()
+    for i in range(20):
+        Network([3, 4, 2], output="softmax", seed=0).save(tmp_path / f"{i}")
+        made.add((tmp_path / f"{i}").read_bytes())
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("place", ["missing/net.safetensors", "file/net.safetensors", "folder"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=place) as caught:
+        Network([3, 2], output="softmax", seed=0).save(tmp_path / place)
+    assert caught.value.filename == str(tmp_path / place)
+    assert ".part" not in str(caught.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
 
 
 def test_permissions_are_the_usual(tmp_path):
@@ -255,7 +290,7 @@ GENERATORS = [
 
 @pytest.mark.parametrize("changes", GENERATORS, ids=[f"{i}" for i in range(len(GENERATORS))])
 def test_wrong_generators(valid, load_bytes, changes):
-    state = json.loads(parts(valid)[0]["__metadata__"]["generator"])
+    state = json.loads(entries_of(parts(valid)[0])["generator"])
     load_bytes(with_metadata(valid, generator=json.dumps(state)))
     with pytest.raises(ModelFileError, match="its generator's state is .*, expected that of NumPy's PCG64"):
         load_bytes(with_metadata(valid, generator=json.dumps({**state, **changes})))
@@ -273,7 +308,7 @@ def deep(depth):
 
 METADATA = [
     ({"format": "pt"}, "not written by fastnn"),
-    ({"format_version": "2"}, "format version 2; this fastnn .* reads up to 1. Upgrade"),
+    ({"format_version": "3"}, "format version 3; this fastnn .* reads up to 2. Upgrade"),
     ({"format_version": "999999999"}, "Upgrade"),
     ({"format_version": "9" * 5000}, "expected a whole number"),
     ({"format_version": "1.0"}, "expected a whole number"),
@@ -329,6 +364,10 @@ HEADERS = {
     "nothing but metadata": lambda h: [h.pop(name) for name in list(h) if name != "__metadata__"],
     "no metadata": lambda h: h.pop("__metadata__"),
     "metadata a list": lambda h: h.update(__metadata__=[]),
+    "entries a list": lambda h: h.update(__metadata__={"fastnn": "[]"}),
+    "entries no JSON": lambda h: h.update(__metadata__={"fastnn": "{"}),
+    "entries no text": lambda h: h.update(__metadata__={"fastnn": {}}),
+    "entries too deep": lambda h: h.update(__metadata__={"fastnn": "[" * 100_000}),
 }
 
 
