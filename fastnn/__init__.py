@@ -17,7 +17,6 @@ if _os.path.exists(_os.path.join(_os.path.dirname(__file__), "exporting.py")):  
         "install this one again: pip uninstall -y fastnn fastnn-kernels; pip install fastnn-kernels"
     )
 
-from . import functional, schedules
 from ._version import __version__
 from .backends import (
     available_backends,
@@ -36,7 +35,7 @@ from .predictor import Predictor
 from .trainer import Trainer
 
 if TYPE_CHECKING:
-    from . import course, datasets, landscape, plot
+    from . import course, datasets, functional, landscape, plot, schedules
     from .estimators import MLPClassifier as MLPClassifier
     from .estimators import MLPRegressor as MLPRegressor
     from .estimators import compile_pipeline as compile_pipeline
@@ -81,7 +80,7 @@ __all__ = [
     "use_backend",
 ]
 
-_LAZY_MODULES = ("course", "datasets", "landscape", "plot")
+_LAZY_MODULES = ("course", "datasets", "functional", "landscape", "plot", "schedules")
 # not in __all__, so that ``from fastnn import *`` asks for no scikit-learn
 _OF_ESTIMATORS = (
     "MLPClassifier", "MLPRegressor", "compile_pipeline", "from_sklearn", "patch_sklearn", "unpatch_sklearn",
@@ -89,7 +88,7 @@ _OF_ESTIMATORS = (
 
 
 def __getattr__(name: str) -> Any:
-    """Import the heavier rooms when they are first asked for."""
+    """Import when first asked for what not every use of fastnn needs."""
     if name in _LAZY_MODULES:
         import importlib
 

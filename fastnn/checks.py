@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,6 +71,8 @@ def choice(value: object, name: str, known: Iterable[str], aliases: Mapping[str,
         return value
     if value in others:
         return others[value]
+    import difflib  # on the way to an error only: it costs an import of fastnn 1 %
+
     near = difflib.get_close_matches(value.lower(), names + list(others), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     also = f" (aliases: {', '.join(others)})" if others else ""

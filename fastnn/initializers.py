@@ -18,7 +18,7 @@ from .checks import choice, per_layer, real
 
 __all__ = ["INITIALIZERS", "Initializer", "initialise", "resolve"]
 
-Initializer = Callable[[np.random.Generator, int, int], Any]
+Initializer = Callable[["np.random.Generator", int, int], Any]  # a string: NumPy loads numpy.random when first asked
 
 
 def he_normal(rng: np.random.Generator, n_in: int, n_out: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backends, engine, io
+from . import backends, engine
 from .arrays import Array, apart, as_input, as_output, vector
 from .callbacks import Callback, History, as_callbacks
 from .checks import truth, whole
@@ -349,6 +349,8 @@ class Network(Convertible):
             tensors[f"W{layer}"] = W
             if self.bias:
                 tensors[f"b{layer}"] = b
+        from . import io
+
         io.write(path, self.config(), tensors, self.rng)
 
 
@@ -374,4 +376,6 @@ def load(path: str | os.PathLike[str]) -> Network:
     ...     bool((fastnn.load(path).theta == net.theta).all())
     True
     """
+    from . import io
+
     return io.read(path, Network)

@@ -7,7 +7,8 @@ one network; a fit or a Trainer owns one.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -15,9 +16,20 @@ from fastnn.kernels.updates import BY_NAME, DECAY, EPSILON, FIRST, LR, N_HYPER, 
 
 from .arrays import Array, aligned
 from .checks import choice, real, truth
-from .schedules import Schedule
+
+if TYPE_CHECKING:
+    from .schedules import Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop", "as_optimizer"]
+
+
+def _is_schedule(rate: Any) -> TypeGuard[Schedule]:
+    """Tell, and import the schedules only where it may be one."""
+    if isinstance(rate, Real):
+        return False
+    from .schedules import Schedule
+
+    return isinstance(rate, Schedule)
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         """Check the fields; the ones that every optimiser shares here."""
-        if not isinstance(self.learning_rate, Schedule):
+        if not _is_schedule(self.learning_rate):
             real(self.learning_rate, "learning_rate", 0)
 
     @property
@@ -58,7 +70,7 @@ class Optimizer:
         table = np.zeros((n, N_HYPER))
         for column, value in self.columns().items():
             table[:, column] = value
-        if isinstance(self.learning_rate, Schedule):
+        if _is_schedule(self.learning_rate):
             rates = np.asarray(self.learning_rate.rates(np.arange(done, done + n), steps_per_epoch, total))
             if rates.shape != (n,) or not (np.isfinite(rates) & (rates >= 0)).all():
                 raise ValueError(

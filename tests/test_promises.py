@@ -234,6 +234,41 @@ def test_eight_threads_at_once_do_what_one_does(backend):
 
 # ---- what an import does
 
+NOT_NEEDED = (  # by a network that is built, trained and asked; on top of NumPy they would cost a fifth of its import
+    "difflib", "json", "secrets", "hashlib", "ssl", "subprocess", "tempfile", "urllib.request", "logging", "asyncio",
+    "multiprocessing", "concurrent.futures", "argparse", "csv", "importlib.metadata", "unittest", "http.client",
+    "numpy.random", "numpy.fft", "numpy.polynomial", "numpy.ma", "numpy.testing", "numpy.f2py",
+)  # fmt: skip
+
+
+def test_import_loads_little_but_numpy():
+    printed = run_python(f"""
+        import os, sys
+        os.environ.pop("FASTNN_BACKEND", None)
+        import numpy
+        before = set(sys.modules)
+        import fastnn
+        new = set(sys.modules) - before
+        print(sorted(set({(*NOT_NEEDED, *HEAVY)!r}) & new))
+        rooms = [name for name in new if name.partition(".")[0] == "fastnn"]
+        print(len(rooms), len(new) - len(rooms), sorted(new - set(rooms)))
+    """)
+    found, counts = printed.splitlines()
+    assert found == "[]"
+    rooms, others = map(int, counts.split()[:2])
+    assert rooms <= 32, counts
+    assert others <= 12, counts
+
+
+@pytest.mark.parametrize("name", ["datasets", "functional", "schedules"])
+def test_lazy_rooms_come_when_asked_for(name):
+    printed = run_python(f"""
+        import sys
+        import fastnn
+        print("fastnn.{name}" in sys.modules, fastnn.{name}.__name__, "fastnn.{name}" in sys.modules)
+    """)
+    assert printed == f"False fastnn.{name} True"
+
 
 def test_import_pulls_in_nothing_heavy():
     printed = run_python(f"""
