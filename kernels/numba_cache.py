@@ -68,12 +68,7 @@ def types_of(real):
         "dY": read(real, 2, **anything),
         "dX": real[:, :],
         # the pieces' arrays, all contiguous
-        "x": read(real, 1),
-        "y": read(real, 1),
-        "A": read(real, 2),
-        "B": read(real, 2),
-        "C": real[:, ::1],
-        "Z": real[:, ::1],
+        "kept": real[::1],
         "b": read(real, 1),
         "R": read(real, 1),
         "T": read(real, 1),

@@ -79,7 +79,8 @@ class FormulaCompiler(CompilerBase):
 
 
 def jit_formula(function):
-    return njit(function, pipeline_class=FormulaCompiler, **OPTIONS)
+    """Return a formula to be inlined in its loop, whatever its length: a loop around a call is not vectorised."""
+    return njit(function, pipeline_class=FormulaCompiler, forceinline=True, **OPTIONS)
 
 
 @overload(elementary.select)
@@ -96,7 +97,7 @@ def compile_twin(room, name):
         twin = twins[x.bitwidth]
         return lambda x: twin(x)
 
-    overload(getattr(room, name), jit_options=OPTIONS)(of_precision)
+    overload(getattr(room, name), jit_options={**OPTIONS, "forceinline": True})(of_precision)
 
 
 for scalar in (*elementary.SCALARS, *normal.SCALARS):
@@ -104,7 +105,8 @@ for scalar in (*elementary.SCALARS, *normal.SCALARS):
 for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
     compile_twin(elementary, name)
 compile_twin(normal, "normal_cdf")
-register_jitable(pipeline_class=FormulaCompiler, **OPTIONS)(activations.sigmoid)  # called by other formulas
+called_by_others = register_jitable(pipeline_class=FormulaCompiler, forceinline=True, **OPTIONS)
+called_by_others(activations.sigmoid)
 exp, log = elementary.exp, elementary.log
 
 
@@ -192,11 +194,13 @@ def elementwise_loss(f, df):
             w = weights[i] / norm if weighted else 1 / norm
             factor = R.dtype.type(w)
             part = 0.0
-            for j in range(i * width, (i + 1) * width):
-                r, t = R[j], T[j]
-                part += f(r, t, p)
-                if wanted:
-                    dR[j] = factor * df(r, t, p)
+            r, t = R[i * width : (i + 1) * width], T[i * width : (i + 1) * width]
+            for j in range(width):
+                part += f(r[j], t[j], p)
+            if wanted:  # after the value: dR may be R
+                d = dR[i * width : (i + 1) * width]
+                for j in range(width):
+                    d[j] = factor * df(r[j], t[j], p)
             total += w * part
         return total
 
@@ -210,24 +214,25 @@ def softmax_loss(f):
         R, T, weights, dR = array(R, (m * n,)), array(T, (m * n,)), array(weights, (m,)), array(dR, (m * n,))
         total = 0.0
         for i in range(m):
-            start, stop = i * n, (i + 1) * n
-            shift = R[start]
+            r, t = R[i * n : (i + 1) * n], T[i * n : (i + 1) * n]
+            shift = r[0]
             targets, powers = R.dtype.type(0), R.dtype.type(0)
-            for j in range(start, stop):
-                shift = R[j] if R[j] > shift else shift
-                targets += T[j]
-            for j in range(start, stop):
-                powers += exp(R[j] - shift)
+            for j in range(n):
+                shift = r[j] if r[j] > shift else shift
+                targets += t[j]
+            for j in range(n):
+                powers += exp(r[j] - shift)
             log_sum = shift + log(powers)
             w = weights[i] / norm if weighted else 1 / norm
             factor = R.dtype.type(w)
             part = 0.0
-            for j in range(start, stop):
-                r, t = R[j], T[j]
-                lowest = log_sum + R.dtype.type(p)  # where p cuts what is reported
-                part += f(lowest if p < 0 and r < lowest else r, t, log_sum)
-                if wanted:
-                    dR[j] = factor * (exp(r - log_sum) * targets - t)
+            lowest = log_sum + R.dtype.type(p)  # where p cuts what is reported
+            for j in range(n):
+                part += f(lowest if p < 0 and r[j] < lowest else r[j], t[j], log_sum)
+            if wanted:  # after the value: dR may be R
+                d = dR[i * n : (i + 1) * n]
+                for j in range(n):
+                    d[j] = factor * (exp(r[j] - log_sum) * targets - t[j])
             total += w * part
         return total
 
@@ -273,15 +278,15 @@ def link_identity(y, m, n):
 def link_softmax(y, m, n):
     y = array(y, (m * n,))
     for i in range(m):
-        start, stop = i * n, (i + 1) * n
-        shift, total = y[start], y.dtype.type(0)
-        for j in range(start, stop):
-            shift = y[j] if y[j] > shift else shift
-        for j in range(start, stop):
-            y[j] = exp(y[j] - shift)
-            total += y[j]
-        for j in range(start, stop):
-            y[j] /= total
+        row = y[i * n : (i + 1) * n]
+        shift, total = row[0], y.dtype.type(0)
+        for j in range(n):
+            shift = row[j] if row[j] > shift else shift
+        for j in range(n):
+            row[j] = exp(row[j] - shift)
+            total += row[j]
+        for j in range(n):
+            row[j] /= total
     return 0.0
 
 
@@ -317,7 +322,7 @@ def all_loops():
         "sigmoid": link_elementwise(jit_formula(activations.sigmoid)),
         "exp": link_elementwise(exp),
     }
-    loops += [Loop(f"link_{link.name}", of_link[link.name], LOOP) for link in LINKS]
+    loops += [Loop(f"link_{link.name}", of_link[link.name], SUMS) for link in LINKS]
     for rule in UPDATES:
         loop = step(jit_formula(rule.rule), njit(rule.prepare, **OPTIONS), rule.slots)
         loops.append(Loop(f"step_{rule.name}", loop, LOOP))

@@ -22,10 +22,13 @@ except ImportError as error:
 
 from . import numpy_kernels
 from . import plan as P
-from .activations import ACTIVATIONS, INPUT
+from .activations import ACTIVATIONS, BY_NAME, IDENTITY, INPUT
+from .losses import CATEGORICAL
 from .numba_cache import Program
 from .numba_formulas import ACTIVATE, ADDRESSES, BACKWARD, FUNCTION, LINK, LOSS, PROGRAM, STEP, run
 from .numba_layers import (
+    LINK_SIGMOID,
+    LINK_SOFTMAX,
     SPARSE,
     add,
     backward_layers,
@@ -37,6 +40,7 @@ from .numba_layers import (
     link_backward,
     loss_of,
     most_rows,
+    row,
     sum_of_squares,
     tile_rows,
     update_theta,
@@ -63,8 +67,9 @@ def predict_program(
         R = forward(loops, plan, const, theta, X, every, start, tile, 0, 0, work[:at], reads, none, none)
         run(loops[LINK + plan[0, P.LINK]], (R, tile, n_out))
         for i in range(tile):
+            y = row(R, i, n_out)
             for j in range(n_out):
-                out[start + i, j] = R[i * n_out + j]
+                out[start + i, j] = y[j]
 
 
 @program
@@ -89,9 +94,10 @@ def backward_program(
         R = forward(loops, plan, const, theta, X, every, start, tile, 0, 0, rows, reads, passes, none)
         Y = spare[: tile * n_out]
         for i in range(tile):
+            r, y, to = row(R, i, n_out), row(Y, i, n_out), row(d, i, n_out)
             for j in range(n_out):
-                Y[i * n_out + j] = R[i * n_out + j]
-                d[i * n_out + j] = dY[start + i, j]
+                y[j] = r[j]
+                to[j] = dY[start + i, j]
         run(loops[LINK + plan[0, P.LINK]], (Y, tile, n_out))
         link_backward(plan[0, P.LINK], Y, d, tile, n_out)
         into = grad if start == 0 else part
@@ -102,8 +108,9 @@ def backward_program(
             add(part, grad)
         if dX.size:
             for i in range(tile):
+                x = row(d, i, n_in)
                 for j in range(n_in):
-                    dX[start + i, j] = d[i * n_in + j] * scale
+                    dX[start + i, j] = x[j] * scale
 
 
 @program
@@ -148,16 +155,6 @@ def train_program(
 
 
 @program
-def dot_program(x, y):
-    return np.dot(x, y)
-
-
-@program
-def matmul_program(A, B, C):
-    np.dot(A, B, C)
-
-
-@program
 def map_program(loops, code, flat):
     run(loops[code], (flat, flat.size))
 
@@ -173,10 +170,8 @@ def link_program(loops, code, flat, m, n):
 
 
 @program
-def dense_forward_program(loops, A, B, b, act, C, Z):
-    m, n = C.shape
-    np.dot(A, B, C)
-    finish_forward(loops, act, b, C.reshape(m * n), Z.reshape(Z.size), m, n)
+def finish_forward_program(loops, act, b, flat, kept, m, n):
+    finish_forward(loops, act, b, flat, kept, m, n)
 
 
 @program
@@ -198,6 +193,8 @@ def update_program(loops, plan, rule, hyper_row, t, new_theta, read_grad, state)
 
 NO_REAL = {char: np.empty((0, 0), char) for char in "fd"}
 NO_GRAD = {char: np.empty(0, char) for char in "fd"}
+TANH = BY_NAME["tanh"].code
+SMALL = 64  # elements: below, a step or two of NumPy's cost less than a call of compiled code
 NO_X8, NO_LABELS = np.empty((0, 0), np.uint8), np.empty((0, 0), np.int32)
 NO_32, NO_64, NO_HYPER = np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, N_HYPER))
 
@@ -227,6 +224,8 @@ def targets_and_labels(theta, T):
 class Flat:
     """A contiguous stand-in for an array that a piece writes: the array itself where it is contiguous."""
 
+    __slots__ = "array", "flat", "matrix"
+
     def __init__(self, array, content=None):
         self.array = array
         self.matrix = array if array.flags.c_contiguous else np.empty(array.shape, array.dtype)
@@ -241,26 +240,15 @@ class Flat:
 
 
 def flat(x):
-    return np.ascontiguousarray(x).reshape(-1)
+    return (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
 
 
-def dot(x, y):
-    return float(dot_program[x.dtype.char](np.ascontiguousarray(x), np.ascontiguousarray(y)))
-
-
-def matmul(A, B, C, accumulate, threads):
-    char = C.dtype.char
-    if accumulate:
-        product = np.empty(C.shape, C.dtype)
-        matmul_program[char](np.ascontiguousarray(A), np.ascontiguousarray(B), product)
-        C += product
-    else:
-        product = Flat(C)
-        matmul_program[char](np.ascontiguousarray(A), np.ascontiguousarray(B), product.matrix)
-        product.done()
+matmul = numpy_kernels.KERNELS.matmul  # it takes any strides as they are; np.dot here would need contiguous copies
 
 
 def map_by(index, x, y):
+    if y.flags.fnc:  # elements know no order: columns are rows of the transpose
+        x, y = x.T, y.T
     result, char = Flat(y, x), y.dtype.char
     map_program[char](ADDRESSES.of(char, (index,)), index, result.flat)
     result.done()
@@ -275,29 +263,38 @@ def activation(act, x, y):
 
 
 def activation_grad(act, yz, dy, dx):
+    if dx.flags.fnc:
+        yz, dy, dx = yz.T, dy.T, dx.T
     result, char = Flat(dx, dy), dx.dtype.char
     activation_grad_program[char](ADDRESSES.of(char, (BACKWARD + act,)), act, result.flat, flat(yz))
     result.done()
 
 
 def link(code, R, Y):
+    # a copy, one call of NumPy's exp, or rows of one element, over which there is nothing to vectorise
+    if code not in (LINK_SOFTMAX, LINK_SIGMOID) or (code == LINK_SOFTMAX and R.shape[1] == 1):
+        return numpy_kernels.KERNELS.link(code, R, Y)
     result, char = Flat(Y, R), Y.dtype.char
     link_program[char](ADDRESSES.of(char, (LINK + code,)), code, result.flat, *Y.shape)
     result.done()
 
 
 def dense_forward(X, W, b, act, Y, Z, threads):
-    result, char = Flat(Y), Y.dtype.char
+    if act == IDENTITY or (act == TANH and Y.size < SMALL):  # NumPy passes over Y as often, and its calls cost less
+        return numpy_kernels.KERNELS.dense_forward(X, W, b, act, Y, Z, threads)
+    matmul(X, W, Y, False, threads)
+    result, char = Flat(Y, Y), Y.dtype.char
     before = Flat(Z if ACTIVATIONS[act].reads == INPUT else Z[:0])
-    dense_forward_program[char](
-        ADDRESSES.of(char, (ACTIVATE + act,)), np.ascontiguousarray(X), np.ascontiguousarray(W), flat(b), act,
-        result.matrix, before.matrix,
-    )  # fmt: skip
+    finish_forward_program[char](
+        ADDRESSES.of(char, (ACTIVATE + act,)), act, flat(b), result.flat, before.flat, *Y.shape
+    )
     result.done()
     before.done()
 
 
 def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
+    if act == IDENTITY or dY.size < SMALL:
+        return numpy_kernels.KERNELS.dense_backward(X, W, YZ, dY, act, dX, dW, db, threads)
     dZ, column_sums, char = Flat(dY, dY), Flat(db), dY.dtype.char
     finish_backward_program[char](
         ADDRESSES.of(char, (BACKWARD + act,)), act, flat(YZ), dZ.flat, column_sums.flat, *dY.shape
@@ -311,6 +308,8 @@ def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
 
 
 def loss_grad(loss, const, R, T, weights, norm, dR):
+    if R.shape[1] == 1 and (weights.size or loss == CATEGORICAL):  # the loops go row by row here
+        return numpy_kernels.KERNELS.loss_grad(loss, const, R, T, weights, norm, dR)
     char = R.dtype.char
     return loss_program[char](
         ADDRESSES.of(char, (LOSS + loss,)), loss, const[0, P.LOSS_PARAMETER], R.reshape(-1), T.reshape(-1), weights,
@@ -402,8 +401,6 @@ def train(
 KERNELS = dataclasses.replace(
     numpy_kernels.KERNELS,
     name="numba",
-    dot=dot,
-    matmul=matmul,
     elementary=elementary,
     activation=activation,
     activation_grad=activation_grad,

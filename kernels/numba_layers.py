@@ -37,6 +37,16 @@ philox_words = jit(philox)
 
 
 @jit
+def row(Y, i, n):
+    """Return row i of n in a flat matrix.
+
+    Loops over it count from 0: Numba lets an index that may be negative count from the end, and then nothing is
+    vectorised.
+    """
+    return Y[i * n : (i + 1) * n]
+
+
+@jit
 def fill(x, value):
     for i in range(x.size):
         x[i] = value
@@ -50,11 +60,13 @@ def finish_forward(loops, act, b, Y, Z, m, n):
         stop = min(m, start + rows)
         if b.size:
             for i in range(start, stop):
+                y = row(Y, i, n)
                 for j in range(n):
-                    Y[i * n + j] += b[j]
+                    y[j] += b[j]
         if Z.size:
-            for i in range(start * n, stop * n):
-                Z[i] = Y[i]
+            z, y = Z[start * n : stop * n], Y[start * n : stop * n]
+            for i in range(z.size):
+                z[i] = y[i]
         if act != IDENTITY:
             run(loops[ACTIVATE + act], (Y[start * n : stop * n], (stop - start) * n))
 
@@ -71,8 +83,9 @@ def finish_backward(loops, act, YZ, dY, db, m, n):
             run(loops[BACKWARD + act], (dY[piece], YZ[piece], (stop - start) * n))
         if db.size:
             for i in range(start, stop):
+                d = row(dY, i, n)
                 for j in range(n):
-                    db[j] += dY[i * n + j]
+                    db[j] += d[j]
 
 
 @jit
@@ -89,11 +102,12 @@ def link_backward(code, Y, dY, m, n):
     """Carry dL/dY to dL/dR, in place."""
     if code == LINK_SOFTMAX:
         for i in range(m):
+            y, d = row(Y, i, n), row(dY, i, n)
             mean = Y.dtype.type(0)
-            for j in range(i * n, (i + 1) * n):
-                mean += Y[j] * dY[j]
-            for j in range(i * n, (i + 1) * n):
-                dY[j] = (dY[j] - mean) * Y[j]
+            for j in range(n):
+                mean += y[j] * d[j]
+            for j in range(n):
+                d[j] = (d[j] - mean) * y[j]
     elif code == LINK_SIGMOID:
         for i in range(m * n):
             dY[i] *= sigmoid_slope(Y[i])
@@ -132,13 +146,13 @@ def drop(Y, n, rate, key, t, layer, order, start, kept, passed):
 def gather_dense(X, order, start, scale, out, m, n):
     """Write m rows of X, converted and then scaled, to out."""
     for i in range(m):
-        row = row_of(order, start + i)
+        at, to = row_of(order, start + i), row(out, i, n)
         if X.strides[1] == X.itemsize:  # the same loop; here the compiler knows the stride
             for j in range(n):
-                out[i * n + j] = out.dtype.type(X[row, j]) * scale
+                to[j] = out.dtype.type(X[at, j]) * scale
         else:
             for j in range(n):
-                out[i * n + j] = out.dtype.type(X[row, j]) * scale
+                to[j] = out.dtype.type(X[at, j]) * scale
 
 
 @jit
@@ -176,14 +190,15 @@ def csr_entry(X, at):
 def csr_forward(X, order, start, scale, W, Y, m, n):
     """Write X W of m CSR rows to Y."""
     for i in range(m):
-        for j in range(i * n, (i + 1) * n):
-            Y[j] = 0
+        y = row(Y, i, n)
+        for j in range(n):
+            y[j] = 0
         first, last = csr_span(X, row_of(order, start + i))
         for at in range(first, last):
             column, value = csr_entry(X, at)
-            x = Y.dtype.type(value) * scale
+            x, w = Y.dtype.type(value) * scale, row(W, column, n)
             for j in range(n):
-                Y[i * n + j] += x * W[column * n + j]
+                y[j] += x * w[j]
 
 
 @jit
@@ -191,12 +206,13 @@ def csr_backward(X, order, start, scale, dZ, dW, m, n):
     """Write X^T dZ of m CSR rows to dW."""
     fill(dW, 0)
     for i in range(m):
+        d = row(dZ, i, n)
         first, last = csr_span(X, row_of(order, start + i))
         for at in range(first, last):
             column, value = csr_entry(X, at)
-            x = dW.dtype.type(value) * scale
+            x, w = dW.dtype.type(value) * scale, row(dW, column, n)
             for j in range(n):
-                dW[column * n + j] += x * dZ[i * n + j]
+                w[j] += x * d[j]
 
 
 @jit
@@ -209,9 +225,9 @@ def gather_targets(targets, labels, order, start, out, m, n):
             out[i * n + labels[row_of(order, start + i), 0]] = 1
     else:
         for i in range(m):
-            row = row_of(order, start + i)
+            at, to = row_of(order, start + i), row(out, i, n)
             for j in range(n):
-                out[i * n + j] = targets[row, j]
+                to[j] = targets[at, j]
 
 
 @jit
@@ -372,9 +388,10 @@ def regularise(plan, const, theta, norm, grad):
             if const[0, P.L2_OVER_NORM] != 0:
                 l2 /= norm
             factor = theta.dtype.type(l2)
-            penalty += 0.5 * l2 * sum_of_squares(theta[plan[layer, P.W_AT] : plan[layer, P.B_AT]])
-            for i in range(plan[layer, P.W_AT], plan[layer, P.B_AT]):
-                grad[i] += factor * theta[i]
+            W, dW = theta[plan[layer, P.W_AT] : plan[layer, P.B_AT]], grad[plan[layer, P.W_AT] : plan[layer, P.B_AT]]
+            penalty += 0.5 * l2 * sum_of_squares(W)
+            for i in range(W.size):
+                dW[i] += factor * W[i]
     return penalty
 
 
@@ -408,6 +425,7 @@ def update_theta(loops, plan, rule, hyper_row, t, theta, grad, state):
     decay = theta.dtype.type(1 - hyper_row[LR] * hyper_row[DECAY])
     if decay != 1:
         for layer in range(1, plan[0, P.N_LAYERS] + 1):
-            for i in range(plan[layer, P.W_AT], plan[layer, P.B_AT]):
-                theta[i] *= decay
+            W = theta[plan[layer, P.W_AT] : plan[layer, P.B_AT]]
+            for i in range(W.size):
+                W[i] *= decay
     run(loops[STEP + rule], (hyper_row, np.float64(t + 1), theta, grad, state, theta.size))

@@ -119,10 +119,10 @@ NUMBA = (
     (
         "numba_layers.py",
         "dropped bias",
-        "                    Y[i * n + j] += b[j]\n",
-        "                    Y[i * n + j] += 0\n",
+        "                    y[j] += b[j]\n",
+        "                    y[j] += 0\n",
     ),
-    ("numba_formulas.py", "softmax unshifted", "y[j] = exp(y[j] - shift)", "y[j] = exp(y[j])"),
+    ("numba_formulas.py", "softmax unshifted", "row[j] = exp(row[j] - shift)", "row[j] = exp(row[j])"),
     (
         "numba_layers.py",
         "label off by one",
@@ -132,8 +132,8 @@ NUMBA = (
     (
         "numba_layers.py",
         "CSR duplicates lost",
-        "Y[i * n + j] += x * W[column * n + j]",
-        "Y[i * n + j] = x * W[column * n + j]",
+        "y[j] += x * w[j]",
+        "y[j] = x * w[j]",
     ),
     ("numba_layers.py", "tiles not summed", "        total[i] += part[i]\n", "        total[i] = part[i]\n"),
     (
@@ -145,8 +145,8 @@ NUMBA = (
     (
         "numba_layers.py",
         "Z is not kept",
-        "                Z[i] = Y[i]\n",
-        "                Z[i] = 0\n",
+        "                z[i] = y[i]\n",
+        "                z[i] = 0\n",
     ),
     ("numba_kernels.py", "clip ignored", "            if size > limit:\n", "            if size > 1e9 * limit:\n"),
     (
@@ -164,8 +164,8 @@ NUMBA = (
     (
         "numba_layers.py",
         "decay on biases",
-        "range(plan[layer, P.W_AT], plan[layer, P.B_AT]):\n                theta[i] *= decay",
-        "range(plan[layer, P.W_AT], plan[layer, P.B_AT] + plan[layer, P.N_OUT] * plan[layer, P.BIAS]):\n                theta[i] *= decay",
+        "P.B_AT]]\n            for i in range(W.size):\n                W[i] *= decay",
+        "P.B_AT] + plan[layer, P.N_OUT] * plan[layer, P.BIAS]]\n            for i in range(W.size):\n                W[i] *= decay",
     ),
     (
         "numba_kernels.py",
@@ -176,8 +176,8 @@ NUMBA = (
     (
         "numba_formulas.py",
         "1 / norm is missing",
-        "w = weights[i] / norm if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
-        "w = weights[i] if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            for j in range(i",
+        "w = weights[i] / norm if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            r, t =",
+        "w = weights[i] if weighted else 1 / norm\n            factor = R.dtype.type(w)\n            part = 0.0\n            r, t =",
     ),
     ("numba_layers.py", "dropout not rescaled", "Y.dtype.type(1 / (1 - rate))", "Y.dtype.type(1)"),
 )
