@@ -41,37 +41,49 @@ net.fit(X[:64], y[:64], epochs=1)  # compiles
 start, sent = net.theta.copy(), []
 
 def interrupt():
-    time.sleep(0.5)
-    sent.append(time.perf_counter())
+    while (net.theta == start).all():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    sent.append((time.perf_counter(), time.process_time()))
     os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=interrupt).start()
 try:
     net.fit(X, y, epochs=10**6, batch_size={batch_size}, shuffle=False)
 except KeyboardInterrupt:
-    seconds, steps = time.perf_counter() - sent[0], net._optimizer_state.steps
+    seconds, worked = time.perf_counter() - sent[0][0], time.process_time() - sent[0][1]
+    steps = net._optimizer_state.steps
     twin = fastnn.Network.from_weights(net.weights, net.biases, output="softmax")
-    twin.theta = start
-    done = steps * {batch_size}
-    if done <= rows:  # the same batches once more, in one go
-        twin.fit(X[:done], y[:done], epochs=1, batch_size={batch_size}, shuffle=False)
-        same = np.abs(twin.theta - net.theta).max() < 1e-4
+
+    def after(batches):
+        """Return the parameters after the same batches once more, in one go."""
+        twin.theta = start
+        if batches:
+            done = batches * {batch_size}
+            twin.fit(X[:done], y[:done], epochs=1, batch_size={batch_size}, shuffle=False)
+        return twin.theta
+
+    if steps * {batch_size} <= rows:
+        # NumPy's batch is Python, which may be interrupted between its loss and its update
+        counts = (steps, steps - 1) if {backend!r} == "numpy" else (steps,)
+        same = any(np.abs(after(count) - net.theta).max() < 1e-4 for count in counts)
     else:
         same = np.isfinite(net.theta).all()
-    print(seconds, steps, bool(same), bool((start != net.theta).any()))
+    print(seconds, worked, steps, bool(same), bool((start != net.theta).any()))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to oneself there")
 @pytest.mark.parametrize("batch_size", [1, 1000])
 def test_ctrl_c_ends_a_fit_and_keeps_the_finished_batches(backend, batch_size):
-    for _ in range(3):  # a busy machine may hold the process up
-        seconds, steps, *found = run_python(INTERRUPTED.format(backend=backend.name, batch_size=batch_size)).split()
+    for _ in range(5):  # a neighbour may take the processor away just then; what this process works is its own
+        code = INTERRUPTED.format(backend=backend.name, batch_size=batch_size)
+        seconds, worked, steps, *found = run_python(code).split()
         assert int(steps) > 0
         assert found == ["True", "True"]
-        if float(seconds) < 1:
+        if float(seconds) < 0.2 or float(worked) < 0.2:
             break
-    assert float(seconds) < 1  # 0.2 s on a quiet machine
+    assert min(float(seconds), float(worked)) < 0.2
 
 
 # ---- divergence, NaN
