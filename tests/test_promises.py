@@ -55,8 +55,7 @@ except KeyboardInterrupt:
     steps = net._optimizer_state.steps
     twin = fastnn.Network.from_weights(net.weights, net.biases, output="softmax")
 
-    def after(batches):
-        """Return the parameters after the same batches once more, in one go."""
+    def after(batches):  # the same ones once more, in one go
         twin.theta = start
         if batches:
             done = batches * {batch_size}
