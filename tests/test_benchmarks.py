@@ -293,6 +293,20 @@ def test_blas_threads_are_set():
         environment.set_blas_threads(max(before.values(), default=1))
 
 
+# ---- the house
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem)
+def test_rooms_are_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_package_does_not_know_its_benchmarks():
+    wrong = [path for path in (ROOT / "fastnn").rglob("*.py") if "import benchmarks" in path.read_text()
+             or "from benchmarks" in path.read_text()]  # fmt: skip
+    assert not wrong
+
+
 # ---- the command
 
 

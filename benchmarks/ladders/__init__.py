@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -70,7 +71,7 @@ def _chart(report: Report, name: str) -> Chart:
     looks = draw.styles(sizes)
     groups: dict[str, dict[str, tuple[float, str] | str]] = {}
     for rung, version in enumerate(ladder.versions, start=1):
-        group = groups["\n".join([str(rung), *version.name.split()])] = {}
+        group = groups["\n".join([str(rung), *textwrap.wrap(version.name, 13)])] = {}
         for case in sizes:
             record = next(report.select(case=case, rung=rung), None)
             if record is not None and record.seconds:

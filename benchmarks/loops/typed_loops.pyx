@@ -19,7 +19,7 @@ cdef inline float logistic_function(float z) noexcept nogil:
 
 def dot(const float[::1] x, const float[::1] y):
     cdef Py_ssize_t i
-    cdef float total = 0
+    cdef double total = 0  # the compiler keeps few float sums: over 10^8 numbers they would lose three digits
     for i in range(x.shape[0]):
         total += x[i] * y[i]
     return total

@@ -67,9 +67,9 @@ TITLES = {
     "dense": "dense layer, forward and backward",
     "epoch": "a whole epoch of a network",
 }
-#: Largest relative difference (norm) allowed: float32 sums in another order.
+#: Largest relative difference (norm) allowed: float32 sums in another order, for an epoch through up to 1900 steps.
 TOLERANCE = {"dot": 1e-5, "matvec": 1e-5, "matmul": 1e-5, "sigmoid": 1e-6, "logistic": 1e-4, "dense": 1e-5,
-             "epoch": 1e-4}  # fmt: skip
+             "epoch": 2e-3}  # fmt: skip
 
 
 def data(size: Size) -> dict[str, np.ndarray]:
