@@ -14,7 +14,7 @@ from .peers.workers import Crew, Unavailable, Worker
 #: What compiles for many seconds is left out where only running at all is to be shown.
 SLOW_TO_COMPILE = "PyTorch compiled"
 FASTNN = "fastnn cython"
-#: A thread count whose first epoch takes so many times the best so far is not looked at again.
+#: A number of threads with which a few batches take so many times the best so far is not measured.
 HOPELESS = 4.0
 
 
@@ -37,21 +37,37 @@ def too_slow(name: str, toy: bool) -> str:
 
 
 def best_threads(
-    crew: Crew, name: str, counts: Iterable[int], measure: Callable[[Worker], float]
+    crew: Crew,
+    name: str,
+    counts: Iterable[int],
+    glance: Callable[[Worker], float],
+    measure: Callable[[Worker], float],
 ) -> tuple[Worker, dict[str, float]]:
     """Return the worker with the best number of threads and the seconds that each number took.
 
-    ``measure(worker)`` is called once to warm up, and twice more where that was not hopeless; the least counts.
+    ``glance(worker)`` is cheap; a count that it shows to be hopeless is not measured.  ``measure(worker)`` is called
+    once to warm up and twice to count, of which the least does.
     """
     found: dict[int, float] = {}
-    first: dict[int, float] = {}
+    seen: list[float] = []
     for threads in counts:
         worker = crew.get(name, threads)
-        found[threads] = first[threads] = measure(worker)
-        if first[threads] < HOPELESS * min(first.values()):
+        seen.append(glance(worker))
+        if seen[-1] < HOPELESS * min(seen):
+            measure(worker)
             found[threads] = min(measure(worker), measure(worker))
     best = min(found, key=lambda threads: found[threads])
     return crew.get(name, best), {str(threads): float(f"{seconds:.4g}") for threads, seconds in found.items()}
+
+
+def glance_at(task: Task) -> Callable[[Worker], float]:
+    """Return the function that times a few batches of a task: the third time, after compilation and warming up."""
+
+    def glance(worker: Worker) -> float:
+        worker.ask("begin", task)
+        return min([_epochs(worker, 1) for _ in range(3)][1:])
+
+    return glance
 
 
 def trainer(crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int], called: str = "") -> Competitor:
@@ -66,7 +82,7 @@ def trainer(crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int
             compiled[worker.threads] = worker.ask("begin", task)
         return _epochs(worker, 1)
 
-    worker, searched = best_threads(crew, name, counts, one_epoch)
+    worker, searched = best_threads(crew, name, counts, glance_at(check), one_epoch)
 
     def answer() -> Any:
         found = worker.ask("curve", check, 2)

@@ -119,6 +119,19 @@ def scaling_table(report: Report) -> Table:
     return Table("scaling", "What threads are worth", head, rows, note, (0, 1))
 
 
+def broken(case: str) -> str:
+    """Return a case's name in lines short enough to stand below two bars.
+
+    >>> broken("epoch 784-16-16-10").split(chr(10)), broken("10,000 rows 8-64-64-4").split(chr(10))
+    (['epoch', '784-16-', '16-10'], ['10,000 rows', '8-64-', '64-4'])
+    """
+    words, _, sizes = case.rpartition(" ")
+    mark = "x" if "x" in sizes else "-"
+    numbers = sizes.split(mark)
+    half = (len(numbers) + 1) // 2
+    return "\n".join([words, mark.join(numbers[:half]) + mark, mark.join(numbers[half:])])
+
+
 def charts_of(report: Report) -> list[Chart]:
     """Return the bars: how many times as fast as on one thread, for each number of threads above one."""
     groups: dict[str, dict[str, tuple[float, str] | str]] = {}
@@ -127,7 +140,7 @@ def charts_of(report: Report) -> list[Chart]:
         ratio = report.ratio(case, record.competitor, one.competitor)
         if record.threads > 1 and ratio is not None:
             names[record.competitor] = None
-            groups.setdefault(case.replace(" ", "\n", 1), {})[record.competitor] = ratio.median, f"{ratio.median:.2f}"
+            groups.setdefault(broken(case), {})[record.competitor] = ratio.median, f"{ratio.median:.2f}"
 
     def draw(path: Path) -> None:
         charts.bars(path, groups, charts.styles(list(names)), "times as fast as on one thread",

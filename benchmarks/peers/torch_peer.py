@@ -20,6 +20,11 @@ class Torch(Peer):
         self.torch = torch
         torch.set_num_threads(threads)
 
+    def blas(self) -> str:
+        """Return its BLAS, which is linked into it and so not seen by threadpoolctl, and its own kernels' target."""
+        kind = "MKL" if self.torch.backends.mkl.is_available() else "no MKL"
+        return f"{kind}, own kernels for {self.torch.backends.cpu.get_cpu_capability()}"
+
     def _load(self, task: Task) -> None:
         self.task = task
         X, y = training_data(task)
