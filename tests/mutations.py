@@ -112,6 +112,7 @@ REFERENCE = (
     ("mask of the wrong step", "norm or 1.0, key, t + i, grad,", "norm or 1.0, key, t, grad,"),
     ("updates before it stops", "        if not np.isfinite(value):\n            return i\n        clip(const, grad)\n        update(plan, rule, hyper[i], t + i, theta, grad, state)", "        clip(const, grad)\n        update(plan, rule, hyper[i], t + i, theta, grad, state)\n        if not np.isfinite(value):\n            return i"),
     ("first hyper row for all", "update(plan, rule, hyper[i], t + i,", "update(plan, rule, hyper[0], t + i,"),
+    ("surface along the wrong direction", "products[0] + a * products[1] + b * products[2]", "products[0] + b * products[1] + a * products[2]"),
     ("evaluate drops outputs too", "Rows(const, X, indices, indptr, rows, theta.dtype), {}, threads)\n        T_rows", "Rows(const, X, indices, indptr, rows, theta.dtype), dropout_factors(plan, const, 0, 0, rows, theta.dtype), threads)\n        T_rows"),
 )  # fmt: skip
 
@@ -219,6 +220,11 @@ COMPILED = (
     ("programs.pxi", "dX before the input scale", "if j.consts[INPUT_SCALE] != 1:", "if False:"),
     ("programs.pxi", "weights of other rows", "            j.k.take(j.weights, rows, first, m, w)\n", "            j.k.take(j.weights, NULL, 0, m, w)\n"),
     ("programs.pxi", "last batch skipped", "    for i in range(n):\n        rows = order", "    for i in range(n - 1):\n        rows = order"),
+    ("surface.pxi", "directions swapped", "a, b, s.products, n_out * m, Y)", "b, a, s.products, n_out * m, Y)"),
+    ("surface.pxi", "later layers stay", "j.k.plane_point(rest, a, b, s.planes, rest, theta)", "j.k.plane_point(rest, 0, 0, s.planes, rest, theta)"),
+    ("surface.pxi", "last tile only", "        s.out[i] += point_loss", "        s.out[i] = point_loss"),
+    ("surface.pxi", "weights of the first tile", "NULL if j.weights == NULL else j.weights + j.first * j.item, j.norm,", "j.weights, j.norm,"),
+    ("c/surface.h", "log-sum without its shift", "most[i] += FN(log)(sum[i]);", "most[i] = FN(log)(sum[i]);"),
     ("cython_kernels.pyx", "first tile only", "cdef i64 row = chunk // across * p.tile_rows, column", "cdef i64 row = 0 * chunk, column"),
 )  # fmt: skip
 

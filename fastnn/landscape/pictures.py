@@ -127,6 +127,7 @@ class Surface:
                     zorder=4)  # fmt: skip
         ax.set(xlabel=self.names[0], ylabel=self.names[1], zlabel="log10 of the loss" if log else "loss")
         ax.view_init(elev=38, azim=-58)
+        ax.set_box_aspect(None, zoom=0.86)  # or the layout cuts the vertical label off
         return ax
 
     def _drawn(self, log: bool | None) -> tuple[Array, bool]:
