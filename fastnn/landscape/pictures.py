@@ -125,7 +125,10 @@ class Surface:
             ax.plot(*self.path[:1].T, on[:1], "o", color=COLOURS[1], markersize=9, markeredgecolor="#000000", zorder=4)
             ax.plot(*self.path[-1:].T, on[-1:], "*", color=COLOURS[1], markersize=15, markeredgecolor="#000000",
                     zorder=4)  # fmt: skip
-        ax.set(xlabel=self.names[0], ylabel=self.names[1], zlabel="log10 of the loss" if log else "loss")
+        ax.set_xlabel(self.names[0], labelpad=8)
+        ax.set_ylabel(self.names[1], labelpad=8)
+        ax.set_zlabel("log10 of the loss" if log else "loss", labelpad=13)
+        ax.locator_params(nbins=5)
         ax.view_init(elev=38, azim=-58)
         ax.set_box_aspect(None, zoom=0.86)  # or the layout cuts the vertical label off
         return ax
