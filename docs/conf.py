@@ -85,6 +85,25 @@ def escaped(line):
     return "".join(part if part.startswith("``") or not part.startswith("`") else f"`{part}`" for part in parts)
 
 
+# ---- pages that are also read where the sources lie
+
+LINK = re.compile(r"\[([^]]+)\]\(((?:\.\./)+[\w/]+\.md)\)")
+HERE_TOO = {"CHANGELOG.md": "/changelog.md", "benchmarks/README.md": "/benchmarks.md"}
+
+
+def stay_inside(app, docname, source):
+    """Lead a link to a Markdown file outside this folder to the page that includes it, else leave only its text."""
+
+    def lead(link):
+        target = (HERE / docname).parent.joinpath(link[2]).resolve()
+        if target.is_relative_to(HERE):
+            return link[0]
+        page = HERE_TOO.get(target.relative_to(HERE.parent).as_posix())
+        return f"[{link[1]}]({page})" if page else link[1]
+
+    source[0] = LINK.sub(lead, source[0])
+
+
 # ---- the gallery
 
 
@@ -142,5 +161,6 @@ sphinx_gallery_conf = {
 
 
 def setup(app):
-    """Connect `plain_text` ahead of numpydoc, which reads what it leaves."""
+    """Connect `plain_text` ahead of numpydoc, which reads what it leaves, and `stay_inside`."""
+    app.connect("source-read", stay_inside)
     app.connect("autodoc-process-docstring", plain_text, priority=400)
