@@ -293,6 +293,13 @@ def test_coordinates_are_taken_where_they_pay(monkeypatch):
     assert asked == [(60, 10)]
 
 
+def test_larger_data_is_read_where_it_is(monkeypatch):
+    copied, _ = deep.L_layer_model(X, Y, [6, 4, 1], num_iterations=50, seed=1)
+    monkeypatch.setattr(descent, "WORKING_BYTES", 0)
+    in_place, _ = deep.L_layer_model(X, Y, [6, 4, 1], num_iterations=50, seed=1)
+    same_dict(in_place, copied, 0)
+
+
 # ---- promises
 
 

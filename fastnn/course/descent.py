@@ -9,7 +9,9 @@ A. Full-batch gradient descent moves W1 by multiples of dZ1 X^T, so never out of
    350 kB, which stay in the cache, and not 20 MB.  It is the same training in other coordinates, not an approximation;
    rounding is that of any other order of sums.
 B. This holds for rules that are linear in the gradient (gd, momentum) on full batches, without a penalty on W1.
-   Everything else reads X where it is, in any strides.
+   Everything else goes through X itself.  The program gathers columns entry by entry, each from a cache line of its
+   own, which for 784-20-7-5-1 took longer than all else.  So up to WORKING_BYTES a copy by rows is made, once per
+   training; larger X is read where it is, in any strides.
 C. Q is found by Gram-Schmidt on the kernels' own products, repeated until a vector stops losing length ("twice is
    enough": Giraud, Langou, Rozloznik 2005), a block of examples at a time.  Examples that depend on others give R no
    row.  LAPACK's QR would serve as well, but many small threaded BLAS calls stall for seconds on a busy machine.
@@ -39,7 +41,7 @@ __all__ = ["Batches", "Trained", "descend", "full_batches"]
 
 SLICE_SECONDS = 0.05  # between two looks at Ctrl-C, as in the engine
 ORDER_ELEMENTS = 1 << 18  # of the row indices of one call: 2 MB, and beside m rows of work nothing
-COORDINATES_BYTES = 1 << 28  # of Q, beyond which X is read where it is
+WORKING_BYTES = 1 << 28  # of Q or of a copy of X, beyond which X is read where it is
 LEAST_RATIO = 2  # of features to examples, from which on other coordinates pay
 SHORT = 0.01  # of its first length: what is left of a vector is then made orthogonal to all, not to its block alone
 BLOCK = 32  # examples orthogonalised together: their rows stay in L2 or L3 while the block is worked on
@@ -113,7 +115,7 @@ def descend(
     coordinates = None
     if (
         full * n_1 >= LEAST_RATIO * m and n_x >= LEAST_RATIO * m and not penalty
-        and rule in ("sgd", "momentum") and 8 * n_x * m <= COORDINATES_BYTES
+        and rule in ("sgd", "momentum") and 8 * n_x * m <= WORKING_BYTES
     ):  # fmt: skip
         coordinates = orthonormal(X)
     if coordinates is None:
@@ -175,7 +177,10 @@ def _descend(
         [W.T for W in weights], [b.reshape(-1) for b in biases], activation=activation, output=output, dtype="float64"
     )
     Y = as_targets(Y, net.sizes[-1], X.shape[1])
-    kernels, data = backends.kernels(), engine.encode(net, X.T, Y.T)
+    rows = X.T
+    if rows.strides[1] != rows.itemsize and 8 * rows.size <= WORKING_BYTES:
+        rows = np.ascontiguousarray(rows)
+    kernels, data = backends.kernels(), engine.encode(net, rows, Y.T)
     update = BY_NAME[rule]
     slots = aligned((update.slots, net.n_parameters), net.dtype)
     slots[...] = 0
