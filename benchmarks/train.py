@@ -19,9 +19,9 @@ from .tables import Table, duration, significant, speed
 NUMPY, SKLEARN, TORCH, COMPILED, JAX = "NumPy by hand", "scikit-learn", "PyTorch", "PyTorch compiled", "JAX"
 RIVALS = (NUMPY, SKLEARN, TORCH, COMPILED, JAX)
 TRAINERS = tuple(name for name in PEERS if name != "ONNX Runtime")
-#: Of losses and of each parameter array after two short epochs.  1e-6 is usual in float32, but under relu a raw prediction
-#: within rounding of zero falls to either side, and one such row changes a bias by a thousandth.  Biases start at zero, so
-#: a step that is wrong by one percent is found.
+#: Of losses and of each parameter array after two short epochs.  1e-6 is usual in float32, but under relu a raw
+#: prediction within rounding of zero falls to either side, and one such row changes a bias by a thousandth.  Biases
+#: start at zero, so a step that is wrong by one percent is found.
 TOLERANCE = 5e-3
 CHECK_BATCHES = {"sigmoid": 20, "tanh": 20, "relu": 2}  # of those epochs
 
