@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .arrays import aligned, vector
-from .backends import threads_for
+from .arrays import Array, aligned, vector
+from .backends import SERIAL_WORK, threads_for
 from .checks import whole
 from .engine import Data, encode
 from .errors import DivergenceError
 from .model import Model
 from .optimizers import Optimizer, OptimizerState
+from .schedules import Schedule
 
 __all__ = ["Trainer"]
+
+LOSS_NOT_FINITE, THETA_NOT_FINITE = 1, 2  # what a step came to, as ``Kernels.stepper`` tells it
 
 
 class Trainer:
@@ -61,8 +64,8 @@ class Trainer:
         self._const = network.const(l2=l2, dropout=dropout, clip_norm=clip_norm)
         self._backend = backend
         self._num_threads = None if num_threads is None else whole(num_threads, "num_threads", 1)
-        self._prepare()
         self._key = int(network.rng.integers(2**63)) if np.any(dropout) else 0
+        self._prepare()
 
     @property
     def network(self) -> Model:
@@ -80,10 +83,23 @@ class Trainer:
         self._grad = aligned(self.network.n_parameters, self.network.dtype)
         self._losses = np.empty((1, 2))
         self._rows = -1
+        self._settings: Optimizer | None = None  # whose row of hyper is kept
+        self._stepper = None
+        if (stepper := self._kernels.stepper) is not None:
+            network = self._network
+            classes = network.output == "softmax" or (network.output == "sigmoid" and network.sizes[-1] > 1)
+            self._stepper = stepper(
+                network.plan, self._const, network.loss_code, self._optimizer.rule, self._grad, self._key, classes,
+                network.domain, int(SERIAL_WORK / (6.0 * network.n_parameters)), self._num_threads or 0,
+                self._threads_for,
+            )  # fmt: skip
+
+    def _threads_for(self, rows: int) -> int:
+        return threads_for(6.0 * self._network.n_parameters * rows, self._num_threads)
 
     def _make_room(self, rows: int) -> None:
         network = self.network
-        self._threads = threads_for(6.0 * network.n_parameters * rows, self._num_threads)
+        self._threads = self._threads_for(rows)
         self._work = aligned(self._kernels.work_size("train", network.plan, rows, self._threads), network.dtype)
         self._order = np.arange(rows, dtype=np.int64)
         self._starts = np.array([0, rows], np.int64)
@@ -111,10 +127,26 @@ class Trainer:
         DivergenceError
             If the loss is not finite; nothing is changed.  If a parameter is not finite after the step.
         """
-        data = encode(self._network, X, y, sample_weight)
-        self._network.check_writable()
+        network = self._network
+        if self._stepper is not None and sample_weight is None:
+            network.check_writable()
+            with self._lock:
+                state = self._optimizer
+                loss = self._stepper(X, y, self._hyper(state), state.steps, network.theta, state.slots)
+                if loss is not None:
+                    return self._told(loss, self._stepper.outcome, self._stepper.is_matrix)
+        data = encode(network, X, y, sample_weight)
+        network.check_writable()
         with self._lock:
             return self._step(data)
+
+    def _hyper(self, state: OptimizerState) -> Array:
+        """Return the next step's row of hyper; it is the same one until the settings change, but for a schedule."""
+        settings = state.optimizer
+        if settings is not self._settings:
+            self._row = settings.hyper(state.steps, 1)
+            self._settings = None if isinstance(settings.learning_rate, Schedule) else settings
+        return self._row
 
     def _step(self, data: Data) -> float:
         network, state = self._network, self._optimizer
@@ -126,22 +158,31 @@ class Trainer:
             self._order, self._starts, self._key, self._work, self._losses, self._threads,
         )  # fmt: skip
         loss = float(self._losses[0, 0] + self._losses[0, 1])
-        if not finished:
+        outcome = LOSS_NOT_FINITE if not finished else 0 if self._is_finite() else THETA_NOT_FINITE
+        return self._told(loss, outcome, data.targets.multilabel)
+
+    def _is_finite(self) -> bool:
+        return bool(np.isfinite(self._network.theta).all())
+
+    def _told(self, loss: float, outcome: int, multilabel: bool) -> float:
+        """Count a step and return its loss, or raise what it came to: see ``Kernels.stepper``."""
+        network, state = self._network, self._optimizer
+        if outcome == LOSS_NOT_FINITE:
             remedy = "Try a smaller learning rate, clip_norm=1.0, or standardised inputs."
-            if not np.isfinite(network.theta).all():
+            if not self._is_finite():
                 remedy = "Its parameters were not finite before: put finite ones back, net.theta = copy."
             raise DivergenceError(
                 f"step {state.steps + 1}: the loss is {loss:g}; the network is unchanged. {remedy}"
             )
-        network.multilabel = data.targets.multilabel
-        self._stepped()
+        network.multilabel = bool(multilabel)
+        self._stepped(outcome != THETA_NOT_FINITE)
         return loss
 
-    def _stepped(self) -> None:
+    def _stepped(self, is_finite: bool) -> None:
         """Count the step; raise where it took a parameter beyond its dtype. To undo it would take a copy per step."""
         state = self._optimizer
         state.steps += 1
-        if not np.isfinite(self._network.theta).all():
+        if not is_finite:
             raise DivergenceError(
                 f"step {state.steps}: a parameter is no longer finite, and the step is not undone. Put parameters that "
                 "you kept back (net.theta = copy), make a new trainer, and try a smaller learning rate, clip_norm=1.0, "
@@ -174,7 +215,7 @@ class Trainer:
             self._kernels.update(
                 network.plan, state.rule, hyper, state.steps, network.theta, self._grad, state.slots
             )
-            self._stepped()
+            self._stepped(self._is_finite())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without buffers, kernels and lock."""

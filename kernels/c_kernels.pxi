@@ -83,6 +83,13 @@ cdef extern from "kernels.h" nogil:
         void (*plane_point)(i64 n, double a, double b, const void *x, i64 step, void *y) noexcept nogil
         double (*loss_by_columns)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, i64 step,
                                   const void *weights, double norm) noexcept nogil
+        int (*finite)(i64 n, const void *x) noexcept nogil
+        i64 (*row_elements)(i64 k, i64 n) noexcept nogil
+        void (*row_pack)(i64 k, i64 n, const void *W, const void *bias, void *packed) noexcept nogil
+        i64 (*row_strips)(i64 n) noexcept nogil
+        void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 start, i64 stop,
+                          void *y) noexcept nogil
+        void (*row_link)(int code, i64 n, void *y) noexcept nogil
 
     const fnn_kernels *fnn_select(const char *target, int is_double)
     const char *const *fnn_targets()

@@ -6,9 +6,11 @@ functions at each call.  The GIL is released where a call has more than about tw
 
 Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space; a step ``tiles.pxi`` by tiles of rows,
 ``layers.pxi`` layer by layer, ``slabs.pxi`` by slabs of a wide first layer; ``programs.pxi`` the programs that learn,
-``infer.pxi`` those that do not, ``surface.pxi`` the error surface, ``timing.pxi`` pieces timed inside C.
+``infer.pxi`` those that do not, ``surface.pxi`` the error surface, ``timing.pxi`` pieces timed inside C; the quick doors
+``frozen.pxi`` of a predictor, ``stepper.pxi`` of a trainer.
 """
 
+cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport isfinite, sqrt
@@ -542,6 +544,15 @@ def train(
 include "timing.pxi"
 
 
+# ---- one network, called again and again
+
+
+cdef cnp.ndarray NO_INDICES = np.empty(0, np.int32)
+
+include "frozen.pxi"
+include "stepper.pxi"
+
+
 # ---- about this backend
 
 
@@ -587,4 +598,6 @@ KERNELS = Kernels(
     backward=backward,
     train=train,
     map_plain=map_plain,
+    frozen=FrozenNetwork,
+    stepper=Stepper,
 )

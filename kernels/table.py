@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 def declines(kind: int, code: int, x: object, y: object) -> bool:
@@ -174,3 +175,24 @@ class Kernels:
     objects.  Where both are ndarrays of one float32 or float64 dtype and shape, native, aligned, C-contiguous, y
     writable, and y is x or does not overlap it, y is written and True returned; else nothing is done and False
     returned, and the caller takes the long way.  A backend may always decline."""
+
+    frozen: type[Any] | None = None
+    """A class to derive a predictor from, or None: its quick door for calls that need no thought.
+
+    freeze(plan, const, theta, rows_alone, threads) takes a snapshot; it keeps the arrays, which nobody writes any more,
+    and may pack theta in a form of its own.  A call ``f(x, out=None)`` then answers as ``predict`` does (a single row
+    to rounding, as its sums may be taken in another order), or hands on to the deriving class's ``general(x, out)``,
+    which knows every form of x and raises the errors.  ``row(x)`` is for the latter: the outputs of one row, (n_in,) of
+    float32, float64 or uint8, any strides, as a call gives them.  Above rows_alone rows, where threads is 0, it asks
+    ``threads_for(rows)`` how many threads may work.  Any number of Python threads may call and freeze at once."""
+
+    stepper: Callable[..., Any] | None = None
+    """stepper(plan, const, loss, rule, grad, key, classes, domain, rows_alone, threads, threads_for) -> object, or None
+
+    The quick door of a trainer, with work space of its own: ``step(X, y, hyper_row, t, theta, state) -> float | None``
+    is ``train`` with one batch of all rows and no weights.  X and y are whatever the user gave.  None means that
+    nothing was done, because they are not plain arrays or something is wrong with them, and the general way must be
+    taken; else the float is the loss, and ``outcome`` says 0 done, 1 the loss is not finite and nothing was changed,
+    2 a parameter is no longer finite; ``is_matrix`` says that y was a matrix where labels would have done.  classes
+    (bool): y may be labels; domain: what the loss takes, as in targets.py.  grad is scratch.  rows_alone, threads and
+    threads_for as for ``frozen``.  One thread at a time."""

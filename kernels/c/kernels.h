@@ -123,6 +123,19 @@ typedef struct {
     /* `loss` without its gradient where outputs lie by columns: element (i, j) of R and T is j step + i */
     double (*loss_by_columns)(int loss, double parameter, i64 m, i64 n, const void *R, const void *T, i64 step,
                               const void *weights, double norm);
+    /* neither NaN nor infinity among n contiguous numbers */
+    int (*finite)(i64 n, const void *x);
+
+    /* One row alone (row.h).  row_elements: how many reals a layer (k, n) takes when packed; row_pack: W (k, n) contiguous
+     * and its bias (n,), or NULL, into them, 64-byte aligned. */
+    i64 (*row_elements)(i64 k, i64 n);
+    void (*row_pack)(i64 k, i64 n, const void *W, const void *bias, void *packed);
+    /* y = f(b + x W) in strips from ... to - 1 of row_strips(n); x (k,) contiguous; y has room for whole strips' registers:
+     * row_elements(0, n) reals. */
+    i64 (*row_strips)(i64 n);
+    void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 from, i64 to, void *y);
+    /* y = link(y), (n,) contiguous, with the same room */
+    void (*row_link)(int code, i64 n, void *y);
 } fnn_kernels;
 
 /* The tables of the best target that this processor has, or of the one named (NULL or "" = best; NULL result = this

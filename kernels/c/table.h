@@ -32,4 +32,10 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .read = FN(fnn_read),
     .plane_point = FN(fnn_plane_point),
     .loss_by_columns = FN(fnn_loss_by_columns),
+    .finite = FN(fnn_finite),
+    .row_elements = FN(fnn_row_elements),
+    .row_pack = FN(fnn_row_pack),
+    .row_strips = FN(fnn_row_strips),
+    .row_layer = FN(fnn_row_layer),
+    .row_link = FN(fnn_row_link),
 };
