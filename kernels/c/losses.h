@@ -78,7 +78,7 @@ FNN_INLINE real FN(loss_binary_cross_entropy)(real r, real t, real p)
 {
     const real positive = r < 0 ? 0 : r;
     const real loss = positive - r * t + FN(softplus)(-FN(el_abs)(r)); /* log1p(exp(-|r|)) in one polynomial less */
-    return (p < 0) & (loss > -p) ? -p : loss;
+    return ((p < 0) & (loss > -p)) ? -p : loss;
 }
 FNN_INLINE real FN(loss_binary_cross_entropy_df)(real r, real t, real p) { return (void)p, FN(sigmoid)(r) - t; }
 

@@ -175,7 +175,7 @@ static int FN(fnn_finite)(i64 n, const void *x_)
 {
     const real *x = x_;
     const vec none = {0};
-    vec s[4] = {{0}};
+    vec s[4] = {none, none, none, none};
     i64 i = 0;
     for (; i + 4 * VL <= n; i += 4 * VL) {
         FNN_UNROLL
