@@ -144,7 +144,7 @@ def charts_of(report: Report) -> list[Chart]:
 
     def draw(path: Path) -> None:
         charts.bars(path, groups, charts.styles(list(names)), "times as fast as on one thread",
-                    "What threads are worth", line=1.0)  # fmt: skip
+                    "What threads are worth", line=(1.0, "one thread"))  # fmt: skip
 
     return (
         [Chart("scaling", "Bars: speed-up over one thread of products, epochs and predictions", draw)] if groups else []

@@ -228,7 +228,7 @@ def charts_of(report: Report) -> list[Chart]:
 
     def draw(path: Path) -> None:
         charts.bars(path, groups, charts.styles(names), f"times as fast as {base}",
-                    "A whole epoch, each at its best", log=True, line=1.0)  # fmt: skip
+                    "A whole epoch, each at its best", log=True, line=(1.0, base))  # fmt: skip
 
     alt = f"Bars: how many times as fast as {base} each implementation trains an epoch of the five networks"
     return [Chart("epochs", alt, draw)] if groups else []
