@@ -133,7 +133,7 @@ def bars(
                     seen[label] = axes.bar(at, value[0], 0.88, color=look.colour, hatch=look.hatch, edgecolor="white",
                                            linewidth=0.5)  # fmt: skip
                     axes.annotate(value[1], (at, value[0]), (0, 2), textcoords="offset points", ha="center",
-                                  va="bottom", fontsize=8)  # fmt: skip
+                                  va="bottom", fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
                 at += 1
             at += 0.8
         if line is not None:

@@ -46,30 +46,31 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"fastnn: {error}", file=sys.stderr)
         return 2
-    for one in suites:  # one after another: what has been measured is on disk before the next begins
-        code = run(one, options)
-        if code:
-            return code
-    return 0
+    # one after another: what has been measured is on disk before the next begins
+    return max([run(one, options) for one in suites])
 
 
 def run(one: suite.Suite, options: argparse.Namespace) -> int:
-    """Run a suite, on every target where it asks for that; write and show what came out."""
+    """Run a suite, on every target where it asks for that; write and show what came out.
+
+    A case whose answers differ makes the exit code 1 and is "not run" in the report; the others keep their figures.
+    """
     path = options.out / f"{one.name}.json"
     words = ["--suites", one.name, f"--case={options.case}", *(["--toy"] if options.toy else [])]
     if options.case_seconds is not None:
         words.append(f"--case-seconds={options.case_seconds}")
     with tempfile.TemporaryDirectory() as folder:
-        code = measure(words, Path(folder))
-        if code:
-            return code
-        report = Report.read(Path(folder) / path.name)
+        code, made = measure(words, Path(folder)), Path(folder) / path.name
+        if not made.exists():
+            return code or 1
+        report = Report.read(made)
         others = [t for t in report.header["targets"] if t != report.header["target"]]
         for target in others if one.every_target and not options.one_target else ():
-            code = measure_elsewhere(words, Path(folder), target)
-            if code:
-                return code
-            report.records += Report.read(Path(folder) / path.name).records
+            made.unlink()
+            code = max(code, measure_elsewhere(words, Path(folder), target))
+            if not made.exists():
+                return code or 1
+            report.records += Report.read(made).records
     report.write(path)
     print("\n" + tables.about(report) + "\n")
     for table in one.tables(report):
@@ -80,7 +81,7 @@ def run(one: suite.Suite, options: argparse.Namespace) -> int:
         chart.draw(picture)
         drawn.append(picture)
     print("\n".join(f"wrote {file}" for file in (path, *drawn)))
-    return 0
+    return code
 
 
 def measure(words: list[str], folder: Path) -> int:

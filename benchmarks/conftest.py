@@ -93,9 +93,9 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the reports, or print them, if nothing failed."""
+    """Write the reports, or print them, unless the session was cut short."""
     ledger, folder = session.config.stash[LEDGER], session.config.getoption("--reports")
-    if exitstatus:
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     for report in ledger.reports():
         if folder:

@@ -82,6 +82,15 @@ def records_of(suite: str, case: str, rounds: Rounds, facts: dict[str, Any] | No
     return made
 
 
+def failed(suite: str, case: str, contest: Contest, reason: str, facts: dict[str, Any] | None = None) -> list[Record]:
+    """Return the records of a contest whose answers differ: nothing was run, for this reason."""
+    everyone = (*contest.competitors, *contest.absent)
+    return [
+        Record(suite, case, one.name, "not run", reason, one.threads, facts={**(facts or {}), **one.facts})
+        for one in everyone
+    ]
+
+
 @dataclass
 class Report:
     """All of a suite's records and where they were obtained."""

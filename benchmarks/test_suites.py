@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 
-from benchmarks.measure import Rounds
-from benchmarks.record import records_of
+from benchmarks.measure import Rounds, WrongAnswer
+from benchmarks.record import failed, records_of
 
 
 def test_case(suite_of_case, case, benchmark, ledger):
     contest = case.prepare()
     rounds = Rounds(contest, ledger.mode.shortened(suite_of_case.share))
-    differences = rounds.check()
+    try:
+        differences = rounds.check()
+    except WrongAnswer as error:  # told in the report too: the other cases' records are worth keeping
+        ledger.add(failed(suite_of_case.name, case.name, contest, str(error), case.facts))
+        raise
     count = rounds.calibrate()
     benchmark.group = suite_of_case.name
     benchmark.pedantic(rounds.play, rounds=count, iterations=1)

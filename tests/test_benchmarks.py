@@ -348,6 +348,27 @@ def test_every_suite_runs_at_toy_size(toy, name):
         assert chart.alt
 
 
+def test_a_wrong_answer_fails_the_run_and_is_in_the_report(tmp_path):
+    code = """if True:
+        import sys
+        sys.path.append(sys.argv[1])
+        from benchmarks import command
+        from benchmarks.loops import work
+        work.TOLERANCE["sigmoid"] = 0.0
+        sys.exit(command.main(["loops", "--toy", "--case", "s", "--out", sys.argv[2]]))
+    """
+    environ = guard.clean_environment()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, ROOT, tmp_path], capture_output=True, text=True, env=environ
+    )
+    assert done.returncode == 1, done.stdout
+    found = Report.read(tmp_path / "loops.json")
+    assert {entry.status for entry in found.select(operation="sigmoid")} == {"not run"}
+    assert all("disagree" in entry.reason for entry in found.select(operation="sigmoid"))
+    assert "ran" in {entry.status for entry in found.select(operation="dense")}
+    assert "disagree" in done.stdout
+
+
 def test_outside_a_checkout_the_command_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fastnn.cli.bench.__file__", str(tmp_path / "a" / "fastnn" / "cli" / "bench.py"))

@@ -68,7 +68,8 @@ TITLES = {
     "epoch": "a whole epoch of a network",
 }
 #: Largest relative difference (norm) allowed: float32 sums in another order, for an epoch through up to 1900 steps.
-TOLERANCE = {"dot": 1e-5, "matvec": 1e-5, "matmul": 1e-5, "sigmoid": 1e-6, "logistic": 1e-4, "dense": 1e-5,
+#: A BLAS that adds 10^8 positive float32 numbers in registers of float32 is itself 4e-4 off.
+TOLERANCE = {"dot": 1e-3, "matvec": 1e-5, "matmul": 1e-5, "sigmoid": 1e-6, "logistic": 1e-4, "dense": 1e-5,
              "epoch": 2e-3}  # fmt: skip
 
 
