@@ -19,6 +19,7 @@ INK = "#222222"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#555555", "#000000", "#B8A900")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (4, 2, 1, 2)))
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # behind a label
 HATCHES = ("", "///", "...", "\\\\\\", "xx", "--", "oo", "++", "||")
 FONTS = {"font.size": 11, "axes.titlesize": 13, "axes.titleweight": "bold", "text.color": INK, "axes.labelcolor": INK,
          "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": "#888888", "hatch.linewidth": 0.6}  # fmt: skip
@@ -133,7 +134,7 @@ def bars(
                     seen[label] = axes.bar(at, value[0], 0.88, color=look.colour, hatch=look.hatch, edgecolor="white",
                                            linewidth=0.5)  # fmt: skip
                     axes.annotate(value[1], (at, value[0]), (0, 2), textcoords="offset points", ha="center",
-                                  va="bottom", fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
+                                  va="bottom", fontsize=8, bbox=CLEAR)  # fmt: skip
                 at += 1
             at += 0.8
         if line is not None:
