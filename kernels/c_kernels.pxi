@@ -14,6 +14,7 @@ cdef extern from "kernels.h" nogil:
         i64 z_row
         i64 z_col
         const double *sgd
+        void *W
 
     ctypedef struct fnn_fetch:
         const char *base
@@ -46,7 +47,6 @@ cdef extern from "kernels.h" nogil:
         size_t gemm_scratch_bytes
         void (*elementary)(int code, i64 m, i64 n, const void *x, i64 x_row, i64 x_col, void *y, i64 y_row,
                            i64 y_col) noexcept nogil
-        i64 gemm_fused_k
         void (*slab_forward)(i64 m, i64 n, i64 k, const void *const *x, i64 offset, const void *W, void *P,
                              fnn_fetch *fetch) noexcept nogil
         void (*slab_backward)(i64 k, i64 n, i64 m, const void *const *x, i64 offset, const void *dZ, void *C,

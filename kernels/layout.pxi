@@ -14,11 +14,13 @@ cdef enum:
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
     SMALL_WEIGHT_TILE = 1 << 11
     LARGE_WEIGHT_TILE = 1 << 14
+    HUGE_LAYER = 1 << 20        # weights; from here on a tile is as high as wide, so that dz is packed seldom
+    HUGE_WEIGHT_TILE = 1 << 16
     WEIGHT_COLUMNS = 256
     SPARSE_TILES = 8            # of the first layer's weights under CSR: each reads every index of the block
     EVALUATE_TILES = 256        # between two barriers
     LAYERWISE_BYTES = 3 << 18   # of theta, from which a batch goes layer by layer: row tiles would each read it all
-    LAYER_ROWS = 256            # of a tile of a layer's output
+    LAYER_ROWS = 512            # of a tile of a layer's output
     LAYER_COLUMNS = 128
     LOSS_ROWS = 32
     SLABS = 8                   # of the first layer; more where they would be long
@@ -175,7 +177,8 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
         rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out, 8))
     else:
         columns[0] = at_most(n_out, WEIGHT_COLUMNS)
-        rows[0] = evenly(n_in, at_least(LARGE_WEIGHT_TILE // columns[0], 8))
+        rows[0] = LARGE_WEIGHT_TILE if n_in < HUGE_LAYER // n_out else HUGE_WEIGHT_TILE
+        rows[0] = evenly(n_in, at_least(rows[0] // columns[0], 8))
     return ((n_in + rows[0] - 1) // rows[0]) * ((n_out + columns[0] - 1) // columns[0])
 
 

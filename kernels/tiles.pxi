@@ -278,7 +278,7 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef char *db = biases_at(j, j.grad, tile.layer) + tile.column * j.item
     cdef i64 at = (tile.row * n_out + tile.column) * j.item
     cdef double l2
-    cdef int fused = j.is_sgd and not j.accumulate and j.last and j.m <= j.k.gemm_fused_k
+    cdef int fused = j.is_sgd and not j.accumulate and j.last
     cdef double sgd[3]
     cdef fnn_epilogue e
     if tile.layer == 1 and j.X.index_bytes:
@@ -298,9 +298,9 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
         if fused:
             memset(&e, 0, sizeof(fnn_epilogue))
             set_sgd(j, tile.layer, sgd)
-            e.sgd = sgd
-            j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1,
-                     weights_at(j, j.theta, tile.layer) + at, n_out, 1, 0, &e, scratch_of(j, participant))
+            e.sgd, e.W = sgd, weights_at(j, j.theta, tile.layer) + at
+            j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1, dW + at, n_out, 1, 0, &e,
+                     scratch_of(j, participant))
             if a[BIAS] and tile.row == 0:
                 j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, db)
                 update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)

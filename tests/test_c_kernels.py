@@ -40,7 +40,6 @@ FUNCTIONS = {
     "dot": (real64, "n p s p s"),
     "gemm": (None, "n n n p s s p s s p s s i p p"),
     "gemm_scratch_bytes": None,
-    "gemm_fused_k": None,
     "slab_forward": (None, "n n n p n p p p"),
     "slab_backward": (None, "n n n p n p p p p"),
     "slab_sum": (None, "n n n n n p p p"),
@@ -88,6 +87,7 @@ class Epilogue(ctypes.Structure):
 
     _fields_ = [  # noqa: RUF012
         ("bias", pointer), ("act", ctypes.c_int), ("Z", pointer), ("z_row", i64), ("z_col", i64), ("sgd", pointer),
+        ("W", pointer),
     ]  # fmt: skip
 
 
@@ -322,19 +322,19 @@ def test_gemm_beyond_the_blocks(table, rng, real, shape, layouts):
 
 @pytest.mark.parametrize("layouts", [("F", "C", "C"), ("C", "C", "C"), ("steps", "F", "C")])
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (1, 1, 5), (5, 1, 7), (1, 17, 9), (33, 40, 17), (98, 16, 32), (64, 300, 384)]
+    "shape", [(1, 1, 1), (1, 1, 5), (5, 1, 7), (1, 17, 9), (33, 40, 17), (98, 16, 32), (64, 300, 384), (40, 50, 900)]
 )
 def test_gemm_takes_a_step_of_sgd(table, rng, real, shape, layouts):
     m, n, k = shape
     lr, decay, l2 = 0.3, 0.9, 0.25
     A, B, W = (Box(randn(rng, s, real), f) for s, f in zip(((m, k), (k, n), (m, n)), layouts, strict=True))
-    assert k <= table.gemm_fused_k
     wide_A, wide_B, before = (x.a.astype(np.float64) for x in (A, B, W))
     sgd = np.array([lr, decay, l2])
-    e = Epilogue(None, 0, None, 0, 0, at(sgd))
-    table.gemm(m, n, k, *place(A.a), *place(B.a), *place(W.a), False, ctypes.addressof(e), at(scratch(table)))
+    grad = Box(np.full((m, n), np.nan, real), "C")
+    e = Epilogue(None, 0, None, 0, 0, at(sgd), at(W.a))
+    table.gemm(m, n, k, *place(A.a), *place(B.a), *place(grad.a), False, ctypes.addressof(e), at(scratch(table)))
     bound = (k + 8) * eps(real) * (np.abs(wide_A) @ np.abs(wide_B) + np.abs(before))
-    for box in (A, B, W):
+    for box in (A, B, W, grad):
         box.check()
     check_scratch(table)
     close(W.a, decay * before - lr * (wide_A @ wide_B + l2 * before), bound)

@@ -55,6 +55,7 @@ typedef struct {
     i64 z_row, z_col;
     real *packed_B, *packed_A;
     const double *sgd; /* as in kernels.h */
+    real *W;
 } FN(product);
 
 /* A panel: rows p .. p + k of B, columns j .. j + n, in place (strip 0) or packed in strips. */
@@ -78,13 +79,6 @@ FNN_INLINE void FN(pack_corner)(i64 p0, i64 p1, i64 c0, i64 c1, const real *B, i
 static void FN(pack_strip)(i64 k, i64 columns, const real *B, i64 b_row, i64 b_col, real *out)
 {
     enum { NR = FN(NR) };
-    if (b_col == 1 && columns == NR) {
-        for (i64 p = 0; p < k; p++, B += b_row, out += NR) {
-            FN(store)(out, FN(load)(B));
-            FN(store)(out + VL, FN(load)(B + VL));
-        }
-        return;
-    }
     i64 c = 0;
 #ifdef FNN_TRANSPOSE
     if (b_row == 1)
@@ -101,14 +95,23 @@ static void FN(pack_strip)(i64 k, i64 columns, const real *B, i64 b_row, i64 b_c
             out[p * NR + c] = 0;
 }
 
+/* Where rows of B are contiguous, one after another into all strips: every row may be a page of its own. */
 static void FN(pack_panel)(const FN(product) *g, FN(panel) *panel)
 {
     enum { NR = FN(NR) };
     const real *B = g->B + panel->p * g->b_row + panel->j * g->b_col;
+    const i64 whole = g->b_col == 1 ? panel->n / NR * NR : 0;
     panel->B = g->packed_B;
     panel->b_row = NR;
     panel->strip = panel->k * NR;
-    for (i64 j = 0; j < panel->n; j += NR) {
+    for (i64 p = 0; whole && p < panel->k; p++) {
+        real *out = g->packed_B + p * NR;
+        for (i64 j = 0; j < whole; j += NR, out += panel->strip) {
+            FN(store)(out, FN(load)(B + p * g->b_row + j));
+            FN(store)(out + VL, FN(load)(B + p * g->b_row + j + VL));
+        }
+    }
+    for (i64 j = whole; j < panel->n; j += NR) {
         const i64 columns = panel->n - j < NR ? panel->n - j : NR;
         FN(pack_strip)(panel->k, columns, B + j * g->b_col, g->b_row, g->b_col, g->packed_B + j * panel->k);
     }
@@ -135,7 +138,7 @@ static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, 
 /* ---- the loops */
 
 /* One block of rows along the panel.  A tile is two registers wide, four where rows are few and B is in place. */
-static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C)
+static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C, real *W)
 {
     FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
     const int widest = rows <= FNN_WIDE_ROWS && !panel->strip ? 4 : 2;
@@ -148,6 +151,7 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
             t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
             t->bias = bias ? bias + j : NULL;
             t->C = C + j;
+            t->W = W ? W + j : NULL;
             tiles[1][0](t);
             j += 2 * VL;
             continue;
@@ -156,6 +160,7 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
         t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
         t->bias = bias ? bias + j : NULL;
         t->C = C + j;
+        t->W = W ? W + j : NULL;
         tiles[registers / 2][t->last < VL](t);
         j += columns;
     }
@@ -195,7 +200,7 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
     const int first = panel->p == 0, last = panel->p + panel->k == g->k;
     const int pack = FN(pack_A)(g, panel);
     FN(tile) t = {.k = panel->k, .a_row = g->a_row, .a_col = g->a_col, .b_row = panel->b_row, .c_row = g->c_row,
-                  .load = g->accumulate || !first, .sgd = g->sgd};
+                  .load = g->accumulate || !first, .sgd = last ? g->sgd : NULL};
     i64 i = 0;
     for (i64 block = 0; block < blocks; block++) {
         const int rows = (int)(g->m / blocks + (block < g->m % blocks));
@@ -209,7 +214,7 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
         if (g->a_row == 1 && block + 1 < blocks && panel->n >= 8 * FN(NR))
             FN(fetch_rows)(panel->k, t.A + rows, g->a_col);
         FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
-                      g->C + i * g->c_row + panel->j);
+                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL);
         if (last)
             FN(finish_rows)(g, panel, i, rows);
         i += rows;
@@ -299,6 +304,7 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
         g.z_row = e->z_row;
         g.z_col = e->z_col;
         g.sgd = e->sgd;
+        g.W = e->W;
     }
     if (n == 1)
         g.b_col = c_col = 1;

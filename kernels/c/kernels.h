@@ -23,8 +23,9 @@ typedef struct {
     int act;          /* code of activations.h; 0 is identity */
     void *Z;          /* (m, n) real with the strides below, or NULL */
     i64 z_row, z_col;
-    const double *sgd; /* NULL, or (learning rate, decay, l2): C is W and the product its gradient g, and what is stored is
-                        * decay W - lr (g + l2 W).  For k <= gemm_fused_k, c_col 1, and nothing else of the above. */
+    const double *sgd; /* NULL, or (learning rate, decay, l2): the product is the gradient g of W, and instead of C, which
+                        * is scratch then, W becomes decay W - lr (g + l2 W).  Without anything of the above. */
+    void *W;           /* with the strides of C, of which c_col is 1 */
 } fnn_epilogue;
 
 /* Memory that the next batch will want, asked for line by line: `bytes` from base + rows[i] step on, for `left` rows. */
@@ -60,7 +61,6 @@ typedef struct {
     void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
                  void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch);
     size_t gemm_scratch_bytes;
-    i64 gemm_fused_k;
     /* For rows x[0..m) of the inputs, of which a slab of weights W (k, n) takes k from `offset` on:
      * P (m, n) = x W, and dW (k, n) = x^T dZ, or the update above of C = W where there is sgd.  All contiguous, with rows
      * of whole registers that are aligned to them.  Beside the arithmetic the lines of `fetch` are asked for. */

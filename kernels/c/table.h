@@ -8,7 +8,6 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .gemm = FN(fnn_gemm),
     .gemm_scratch_bytes = FN(GEMM_SCRATCH),
     .elementary = FN(fnn_elementary),
-    .gemm_fused_k = FNN_KC,
     .slab_forward = FN(fnn_slab_forward),
     .slab_backward = FN(fnn_slab_backward),
     .slab_sum = FN(fnn_slab_sum),

@@ -1,7 +1,7 @@
 /* tile.h: the micro-kernel of the GEMM: a tile of C that stays in registers while k runs.
  *
  *     C[0..rows, 0..columns] = (load ? C : 0) + bias + sum_p A[., p] B[p, .]
- *     C = decay C - lr (sum_p A[., p] B[p, .] + l2 C)                          where there is sgd
+ *     W = decay W - lr (all that + l2 W)                        instead, where there is sgd
  *
  * Shape of a tile: up to FNN_MR rows times up to 2 registers of columns (4 for few rows, where 2 would leave the FMA
  * units waiting for one another).  Each step of k loads the registers of B once and multiplies them by one number of A
@@ -47,6 +47,7 @@ typedef struct {
     const real *bias; /* of these columns, or NULL */
     int load, last;
     const double *sgd; /* (lr, decay, l2), or NULL */
+    real *W;           /* what takes the step, instead of C */
 } FN(tile);
 
 typedef void FN(tile_function)(const FN(tile) *t);
@@ -111,6 +112,7 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
     real *C = t->C;
     if (t->sgd) {
         const FN(sgd) step = FN(sgd_of)(t->sgd);
+        C = t->W;
         FNN_UNROLL
         for (int i = 0; i < rows; i++, C += c_row) {
             FNN_UNROLL
@@ -118,7 +120,7 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
                 c[i][j] = FN(take_step)(&step, j < full ? FN(load)(C + j * VL) : FN(load_part)(C + j * VL, lanes),
                                         c[i][j]);
         }
-        C = t->C;
+        C = t->W;
     }
     FNN_UNROLL
     for (int i = 0; i < rows; i++, C += c_row) {
