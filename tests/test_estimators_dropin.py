@@ -117,7 +117,7 @@ def test_import_fastnn_imports_no_scikit_learn():
 
 def test_what_is_said_without_scikit_learn():
     done = run("-c", "import sys; sys.modules['sklearn'] = None\nimport fastnn\nfastnn.MLPClassifier")
-    assert 'fastnn.MLPClassifier needs sklearn' in done.stderr
+    assert "fastnn.MLPClassifier needs sklearn" in done.stderr
     assert 'pip install "fastnn-kernels[sklearn]"' in done.stderr
 
 

@@ -108,6 +108,13 @@ def test_dtype_of_predictions(dtype, given):
     assert_close(a, b, 1e-4 if np.float32 in (dtype, a.dtype.type) else 1e-12, "predict_proba")
 
 
+def test_lbfgs_of_float32_keeps_its_parameters_in_float64():
+    theirs, ours = both(TASKS["one output"], standardised().astype(np.float32), solver="lbfgs", max_iter=20, alpha=1.0)
+    assert ours.coefs_[0].dtype == theirs.coefs_[0].dtype == np.float64
+    assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-3)
+    assert ours.predict(standardised()).dtype == theirs.predict(standardised()).dtype
+
+
 def test_float32_stays_close():
     X = standardised().astype(np.float32)
     for task in ("binary", "multiclass", "one output"):

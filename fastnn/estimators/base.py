@@ -115,9 +115,6 @@ class BaseMLP(Fast, Parameters, BaseEstimator, ABC):
         self.n_outputs_ = self._n_outputs(y)
         self._random_state = check_random_state(self.random_state)
         net = self._start([X.shape[1], *sizes, self.n_outputs_], X.dtype) if first_pass else self._adopted()
-        if self.solver == "lbfgs" and net.dtype != np.float64:
-            self._adopt(self._built("float64"))  # SciPy's precision, and what scikit-learn's coefs_ then have
-            net = self._adopted()
         rows = as_input(X, net.sizes[0], net.dtype, check_finite=False)
         if rows.indptr.size and callbacks:
             rows = rows._replace(indices=rows.indices.copy(), indptr=rows.indptr.copy())
@@ -138,7 +135,7 @@ class BaseMLP(Fast, Parameters, BaseEstimator, ABC):
             self._fit_stochastic(
                 net, data, kernels, const, printed, callbacks, incremental, validation_data, sample_weight
             )
-        if not np.isfinite(net.theta).all():
+        if not np.isfinite(self._adopted().theta).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 "preprocessed."

@@ -155,6 +155,4 @@ def two_columns(net: Network) -> Network:
     weights, biases = list(net.weights), list(net.biases)
     weights[-1] = np.hstack([np.zeros_like(weights[-1]), weights[-1]])
     biases[-1] = np.concatenate([np.zeros_like(biases[-1]), biases[-1]])
-    return Network.from_weights(
-        weights, biases, output="softmax", activation=list(net.activations), dtype=net.dtype
-    )
+    return Network.from_weights(weights, biases, output="softmax", activation=list(net.activations), dtype=net.dtype)

@@ -45,7 +45,7 @@ class LossAndGradient:
             net.plan, self.const, net.loss_code, self.theta, *data.X[:3], data.targets.T, data.weights, self.norm, 0, 0,
             self.grad, self.work, self.parts, self.threads,
         )  # fmt: skip
-        return loss, self.grad.copy()
+        return loss, self.grad.astype(np.float64)
 
 
 def fit_lbfgs(
@@ -53,9 +53,9 @@ def fit_lbfgs(
 ) -> None:
     """Minimise the loss over all rows; write theta, ``n_iter_`` and ``loss_``.
 
-    SciPy works in float64, and so does the network here, whatever X is (as in scikit-learn).  What SciPy sees is the
-    loss that is differentiated; ``loss_`` is the number that scikit-learn prints, which for several outputs of squared
-    error is another one.
+    SciPy works in float64 and the kernels in X's dtype; the parameters found are kept in float64 (all as in
+    scikit-learn).  What SciPy sees is the loss that is differentiated; ``loss_`` is the number that scikit-learn prints,
+    which for several outputs of squared error is another one.
     """
     evaluate = LossAndGradient(net, data, kernels, const, est._threads())
     constant = printed.constant()
@@ -79,19 +79,20 @@ def fit_lbfgs(
 
     engine.tell(callbacks, "begin", state)
     result = minimize(
-        loss_and_gradient, net.theta.copy(), method="L-BFGS-B", jac=True,
+        loss_and_gradient, net.theta.astype(np.float64), method="L-BFGS-B", jac=True,
         callback=after_iteration if callbacks else None,
         options={
             "maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol,
             **printing_options("iprint", 1 if est.verbose else -1),
         },
     )  # fmt: skip
-    est.n_iter_ = (
-        min(result.nit, est.max_iter) if stopped else _check_optimize_result("lbfgs", result, est.max_iter)
-    )
-    net.theta[...] = result.x
+    est.n_iter_ = min(result.nit, est.max_iter) if stopped else _check_optimize_result("lbfgs", result, est.max_iter)
     est.loss_ = float(result.fun)
     if printed.divisor != 1:
         evaluate(result.x)
         est.loss_ = printed.whole(*evaluate.parts)
+    if net.dtype != np.float64:
+        est._adopt(est._built("float64"))
+        state.network = net = est._adopted()
+    net.theta[...] = result.x
     engine.tell(callbacks, "end", state)
