@@ -54,8 +54,8 @@ def fit_lbfgs(
     """Minimise the loss over all rows; write theta, ``n_iter_`` and ``loss_``.
 
     SciPy works in float64 and the kernels in X's dtype; the parameters found are kept in float64 (all as in
-    scikit-learn).  What SciPy sees is the loss that is differentiated; ``loss_`` is the number that scikit-learn prints,
-    which for several outputs of squared error is another one.
+    scikit-learn).  What SciPy sees is the loss that is differentiated; ``loss_`` is the number that scikit-learn
+    prints, which for several outputs of squared error is another one.
     """
     evaluate = LossAndGradient(net, data, kernels, const, est._threads())
     constant = printed.constant()
