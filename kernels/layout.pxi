@@ -228,7 +228,7 @@ cdef void layer_grid(i64 m, i64 n, i64 k, i64 *rows, i64 *columns) noexcept nogi
     """Say how the output (m, n) of a product over k is cut into tiles: at least eight where there is the work for it."""
     rows[0], columns[0] = evenly(m, LAYER_ROWS), round_up(evenly(n, LAYER_COLUMNS), 32)
     if m * n * k < TILE_MACS:
-        rows[0], columns[0] = m, n
+        rows[0], columns[0] = at_least(m, 1), n  # at least one: an empty batch too is divided by it
         return
     while tiles_of(m, n, rows[0], columns[0]) < 8 and columns[0] > 64:
         columns[0] //= 2

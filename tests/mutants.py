@@ -25,7 +25,7 @@ from mutations import MUTANTS, QUICK_BUILD
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ("test_formulas.py", "test_programs.py", "test_gradients.py", "test_agreement.py", "test_pieces.py",
-         "test_surface_kernel.py", "test_quick_doors.py")  # fmt: skip
+         "test_surface_kernel.py", "test_quick_doors.py", "test_orders_of_work.py")  # fmt: skip
 # What is tried before all of TESTS where compiling is slow: training needs one program and meets most mistakes.
 FIRST = {"numba": ("tests/test_programs.py", "-k", "test_train and not composition")}
 HELPERS = ("conftest.py", "kernels_common.py", "kernels_oracle.py", "golden_curve.py")
