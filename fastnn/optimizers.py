@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop", "as_optimizer"]
 
 
-def _is_schedule(rate: Any) -> TypeGuard[Schedule]:
+def is_schedule(rate: Any) -> TypeGuard[Schedule]:
     """Tell, and import the schedules only where it may be one."""
     if isinstance(rate, Real):
         return False
@@ -46,7 +46,7 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         """Check the fields; the ones that every optimiser shares here."""
-        if not _is_schedule(self.learning_rate):
+        if not is_schedule(self.learning_rate):
             real(self.learning_rate, "learning_rate", 0)
 
     @property
@@ -70,7 +70,7 @@ class Optimizer:
         table = np.zeros((n, N_HYPER))
         for column, value in self.columns().items():
             table[:, column] = value
-        if _is_schedule(self.learning_rate):
+        if is_schedule(self.learning_rate):
             rates = np.asarray(self.learning_rate.rates(np.arange(done, done + n), steps_per_epoch, total))
             if rates.shape != (n,) or not (np.isfinite(rates) & (rates >= 0)).all():
                 raise ValueError(

@@ -14,8 +14,7 @@ from .checks import whole
 from .engine import Data, encode
 from .errors import DivergenceError
 from .model import Model
-from .optimizers import Optimizer, OptimizerState
-from .schedules import Schedule
+from .optimizers import Optimizer, OptimizerState, is_schedule
 
 __all__ = ["Trainer"]
 
@@ -145,7 +144,7 @@ class Trainer:
         settings = state.optimizer
         if settings is not self._settings:
             self._row = settings.hyper(state.steps, 1)
-            self._settings = None if isinstance(settings.learning_rate, Schedule) else settings
+            self._settings = None if is_schedule(settings.learning_rate) else settings
         return self._row
 
     def _step(self, data: Data) -> float:

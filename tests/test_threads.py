@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -95,14 +96,17 @@ def test_same_bits_for_any_number_of_threads(dtype, optimizer, shape):
         assert 1 <= most_used() <= threads
 
 
+@functools.cache
+def trained_large(dtype, threads):
+    fastnn.set_num_threads(threads)
+    return trained(([1500, 1500, 10], 1100, 1000), dtype, "sgd", epochs=1)
+
+
 @pytest.mark.parametrize("threads", THREADS)
 def test_the_pool_really_runs_with_that_many(dtype, threads):
     """A tile takes some milliseconds here, so every helper of a busy machine, too, gets one."""
-    shape = [1500, 1500, 10], 1100, 1000
-    fastnn.set_num_threads(1)
-    expected = trained(shape, dtype, "sgd", epochs=1)
-    fastnn.set_num_threads(threads)
-    assert_same_with(threads, lambda: trained(shape, dtype, "sgd", epochs=1), expected)
+    expected = trained_large(dtype, 1)
+    assert_same_with(threads, lambda: trained_large.__wrapped__(dtype, threads), expected)
 
 
 @pytest.mark.parametrize("optimizer", BY_SHORT_NAME)
