@@ -21,6 +21,7 @@ SUITES = {
     "predict": "benchmarks.predict",
     "accuracy": "benchmarks.accuracy",
     "threads": "benchmarks.threads",
+    "notes": "benchmarks.notes",
 }
 
 

@@ -39,12 +39,12 @@ def moved(net, theta):
     return other
 
 
-def assert_evaluates(found, net, X, y, rng, rel, points=10):
+def assert_evaluates(found, net, X, y, rng, rel, points=10, sample_weight=None):
     """Assert that points of a surface drawn at random hold what evaluate says of the network there."""
     origin = net.theta.astype(np.float64)
     for i, j in zip(rng.integers(0, len(found.a), points), rng.integers(0, len(found.b), points), strict=True):
         theta = origin + found.a[i] * found.directions[0] + found.b[j] * found.directions[1]
-        wanted = moved(net, theta).evaluate(X, y)["loss"]
+        wanted = moved(net, theta).evaluate(X, y, sample_weight)["loss"]
         assert found.loss[i, j] == pytest.approx(wanted, rel=rel)
 
 
@@ -129,7 +129,7 @@ def test_float32_weights_and_many_rows():
     net = fastnn.Network([12, 16, 4], output="softmax", seed=1)
     found = landscape.surface(net, X, y, points=5, sample_weight=weight)
     assert found.loss[2, 2] == pytest.approx(net.evaluate(X, y, weight)["loss"], rel=1e-5)
-    assert_evaluates(found, net, X, y, np.random.default_rng(0), 0.2, points=2)
+    assert_evaluates(found, net, X, y, np.random.default_rng(0), 1e-6, sample_weight=weight)
     assert landscape.surface(net, X, y, points=5, num_threads=3).loss.tobytes() == (
         landscape.surface(net, X, y, points=5, num_threads=1).loss.tobytes()
     )
