@@ -139,7 +139,7 @@ def arguments_of(gallery_conf, script_vars):
     text = Path(script_vars["src_file"]).read_text()
     if "kit.options" in text:
         return ["--out", "pictures", *([] if FULL else ["--quick"])]
-    return [] if FULL or "--epochs" not in text else ["--epochs", "3"]
+    return ["--out", "pictures", *([] if FULL else ["--epochs", "3"])]
 
 
 copy_examples()

@@ -40,14 +40,16 @@ def main() -> None:
 
     figure, axes = kit.panels(1, 3, 5.2, 4.4)
     fastnn.plot.activation_functions(["sigmoid", "tanh", "relu", "leaky_relu"], ax=axes[0, 0])
+    axes[0, 0].set_title("Four activations and their derivatives")
     z = np.linspace(-8, 8, 400)
     middle = axes[0, 1]
     middle.plot(z, functional.sigmoid_grad(z), color="#0072B2", label="sigmoid'")
     middle.plot(z, functional.tanh_grad(z), color="#D55E00", linestyle="--", label="tanh'")
     middle.plot([0, 0], [0.25, 1], "k.")
     middle.annotate("1", (0, 1), (0.4, 0.97))
-    middle.annotate("1/4", (0, 0.25), (0.3, 0.29))
-    middle.fill_between(z, 0, 1, where=np.abs(z) > 4, color="#999999", alpha=0.25)
+    middle.annotate("1/4", (0, 0.25), ha="center", va="top", xytext=(0, 0.23))
+    for edge in (-8, 4):
+        middle.axvspan(edge, edge + 4, color="#999999", alpha=0.25, linewidth=0)
     middle.text(5.9, 0.5, "saturated:\nslope below\n0.02", ha="center", fontsize=10)
     middle.set(xlabel="z", ylabel="slope", title="Sigmoid and tanh saturate", xlim=(-8, 8), ylim=(0, 1.08))
     middle.legend(frameon=False, loc="upper left")

@@ -100,15 +100,14 @@ def main() -> None:
     middle.imshow(w, cmap="cividis", vmin=-limit, vmax=limit)
     middle.set(title="Weights of logistic regression\n(bright: speaks for a cat)", xticks=[], yticks=[])
     AL, _ = deep.L_model_forward(X_test, results["20-7-5-1"])
-    wrong = np.flatnonzero((AL > 0.5)[0] != (Y_test[0] > 0.5))[:9]
-    tiles = np.ones((3 * (width + 2), 3 * (width + 2), 3))
-    for k, index in enumerate(wrong):
-        i, j = divmod(k, 3)
-        tiles[i * (width + 2) : i * (width + 2) + width, j * (width + 2) : j * (width + 2) + width] = data.X_test[
-            index
-        ].reshape(width, width, 3)
+    wrong = np.flatnonzero((AL > 0.5)[0] != (Y_test[0] > 0.5))
+    tiles = np.ones((3 * (width + 2) - 2, 4 * (width + 2) - 2, 3))
+    for k, index in enumerate(wrong[:12]):
+        top, left_edge = (width + 2) * (k // 4), (width + 2) * (k % 4)
+        tiles[top : top + width, left_edge : left_edge + width] = data.X_test[index].reshape(width, width, 3)
     right_ax.imshow(tiles)
-    right_ax.set(title=f"{len(wrong)} test pictures that 20-7-5-1 gets wrong", xticks=[], yticks=[])
+    some = f"12 of the {len(wrong)}" if len(wrong) > 12 else f"the {len(wrong)}"
+    right_ax.set(title=f"{some} test pictures (of {len(Y_test[0])})\nthat 20-7-5-1 gets wrong", xticks=[], yticks=[])
     right_ax.spines[:].set_visible(False)
     options.save(figure, "cats.png")
 

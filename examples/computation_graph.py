@@ -60,20 +60,22 @@ def main() -> None:
     places = {"a": (0, 2.2), "b": (0, 1.1), "c": (0, 0), "u": (1.6, 0.55), "v": (3.2, 1.4), "J": (4.8, 1.4)}
     labels = {"a": "a", "b": "b", "c": "c", "u": "u = b c", "v": "v = a + u", "J": "J = 3 v"}
     for start, end in (("b", "u"), ("c", "u"), ("u", "v"), ("a", "v"), ("v", "J")):
-        line = {"arrowstyle": "-|>", "shrinkA": 28, "shrinkB": 32, "color": "#333333", "lw": 1.5}
+        room = {"shrinkA": 18 if start in "abc" else 36, "shrinkB": 38}  # in points: half a box
+        line = {"arrowstyle": "-|>", **room, "color": "#333333", "lw": 1.5}
         graph.annotate("", places[end], places[start], arrowprops=line)
     for name, (x, y) in places.items():
         box = {"boxstyle": "round,pad=0.45", "facecolor": "#e8eef7", "edgecolor": "#333333"}
         graph.text(x, y, labels[name], ha="center", va="center", fontsize=12, bbox=box)
         graph.text(x, y + 0.3, f"{values[name]:g}", ha="center", color="#0072B2", fontsize=12, fontweight="bold")
-        graph.text(x, y - 0.42, f"dJ = {slopes[name]:g}", ha="center", color="#B34700", fontsize=11, style="italic")
+        slope = f"dJ/d{name} = {slopes[name]:g}"
+        graph.text(x, y - 0.42, slope, ha="center", color="#B34700", fontsize=11, style="italic")
     graph.set(xlim=(-0.6, 5.4), ylim=(-0.7, 2.6), title="Values to the right (above), slopes to the left (below)")
     graph.axis("off")
     right.loglog(steps, found, "o-", color="#0072B2", label="right gradient")
     right.axhline(broken, color="#D55E00", linestyle="--", label="wrong dW2")
     right.invert_xaxis()
     right.set(xlabel="step h of the difference", ylabel="relative difference", title="Gradient checking, 2-5-3-1")
-    right.text(0.1, 1e-6, "too coarse", color="#555555")
+    right.text(0.12, 1e-7, "too coarse", color="#555555")
     right.text(2e-9, 1e-9, "rounding", color="#555555")
     right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.92))
     options.save(figure, "computation_graph.png")

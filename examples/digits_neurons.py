@@ -27,7 +27,7 @@ def main() -> None:
     print(f"784-16-16-10, {net.n_parameters:,} parameters: test accuracy "
           f"{100 * net.evaluate(data.X_test, data.y_test)['accuracy']:.2f} %")  # fmt: skip
 
-    figure, axes = kit.panels(1, 1, 11, 3.6)
+    figure, axes = kit.panels(1, 1, 11, 3.1)
     fastnn.plot.weights(net, 1, shape=(28, 28), columns=8, ax=axes[0, 0])
     axes[0, 0].set_title("What the sixteen neurons of the first layer look for")
     options.save(figure, "digits_first_layer.png")
@@ -39,7 +39,7 @@ def main() -> None:
     print(f"eight 3s: first-layer neurons that fire for all {always.tolist()}, for none {never.tolist()}, for some "
           f"{sorted(set(range(16)) - set(always.tolist()) - set(never.tolist()))}")  # fmt: skip
     print("they are taken for", net.classify(data.X_test[threes]).tolist())
-    figure, axes = kit.panels(4, 8, 1.55, 1.5)
+    figure, axes = kit.panels(4, 8, 1.55, 1.4, (2, 2, 2, 1))
     for column, row in enumerate(threes):
         axes[0, column].imshow(data.X_test[row].reshape(28, 28), cmap="gray_r")
         for i, (layer, shape) in enumerate(zip(layers, ((4, 4), (4, 4), (2, 5)), strict=True), start=1):

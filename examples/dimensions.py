@@ -55,22 +55,21 @@ def main() -> None:
         else:
             raise AssertionError(f"{what} passed")
 
-    figure, axes = kit.panels(1, 3, 4.4, 3.4)
+    figure, axes = kit.panels(1, 3, 5.2, 2.5)
     for layer, (ax, ((A_prev, W, b), Z)) in enumerate(zip(axes[0], caches, strict=True), start=1):
         at = 0.0
         for name, array, joint in (
-            (f"Z{layer}", Z, "="), (f"W{layer}", W, ""), (f"A{layer - 1}" if layer > 1 else "X", A_prev, "+"),
-            (f"b{layer}", b, ""),
+            (f"Z{layer}", Z, "="), (f"W{layer}", W, "\N{DOT OPERATOR}"),
+            (f"A{layer - 1}" if layer > 1 else "X", A_prev, "+"), (f"b{layer}", b, ""),
         ):  # fmt: skip
             rows, columns = array.shape
             for i, j in np.ndindex(rows, columns):
                 place = (at + j, -i - (5 - rows) / 2)
                 ax.add_patch(kit.rectangle(place, 0.9, 0.9, "#8fb3d9" if name[0] in "ZAX" else "#f0b37e"))
             ax.text(at + columns / 2, 1.7, f"{name}\n{rows} x {columns}", ha="center", va="bottom", fontsize=11)
-            at += columns + 0.3
-            ax.text(at + 0.2, -1.6, joint, ha="center", va="center", fontsize=16)
-            at += 0.7
-        ax.set(xlim=(-0.5, at), ylim=(-5, 5), title=f"Layer {layer}", aspect="equal")
+            ax.text(at + columns + 0.7, -2.05, joint, ha="center", va="center", fontsize=16)
+            at += columns + 1.5
+        ax.set(xlim=(-0.5, 26), ylim=(-5, 4.2), title=f"Layer {layer}", aspect="equal")
         ax.axis("off")
     options.save(figure, "dimensions.png")
 

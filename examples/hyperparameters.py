@@ -83,8 +83,9 @@ def main() -> None:
         ax.plot(range(len(values)), found[:, 0], "s--", color="#D55E00", label="training")
         names = [value if isinstance(value, str) else f"{value:g}" for value in values]
         ax.set_xticks(range(len(values)), names, rotation=30 if name == "optimizer" else 0)
-        ax.set(title=TITLES.get(name, name), yscale="log", ylim=(0.02, 100))
-        ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+        ax.set(title=TITLES.get(name, name), yscale="log", ylim=(0.5, 100))
+        ax.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+        ax.minorticks_off()
         ax.grid(alpha=0.3)
     for row in axes:
         row[0].set_ylabel("error, %")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,9 +42,12 @@ def options(doc: str | None) -> Options:
     return Options(parsed.out, parsed.quick)
 
 
-def panels(rows: int, columns: int, width: float = 4.6, height: float = 4.0) -> tuple[Any, Any]:
-    """Return a figure and its axes, (rows, columns), always as an array."""
-    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False)
+def panels(
+    rows: int, columns: int, width: float = 4.6, height: float = 4.0, ratios: Sequence[float] | None = None
+) -> tuple[Any, Any]:
+    """Return a figure and its axes, (rows, columns), always as an array; ``ratios`` are those of the rows' heights."""
+    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False,
+                        height_ratios=ratios)  # fmt: skip
 
 
 def new_figure(width: float, height: float) -> Any:

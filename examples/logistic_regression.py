@@ -42,12 +42,13 @@ def main() -> None:
     left.plot(a, logistic.loss(a, np.ones_like(a)), color="#0072B2", label="y = 1:  -log a")
     left.plot(a, logistic.loss(a, np.zeros_like(a)), color="#D55E00", linestyle="--", label="y = 0:  -log(1 - a)")
     left.plot(0.5, np.log(2), "ko")
-    left.annotate("log 2", (0.5, np.log(2)), (0.55, 0.85))
+    left.annotate("log 2", (0.5, np.log(2)), (0.5, 0.95), ha="center")
     left.set(xlabel="predicted probability a", ylabel="loss", ylim=(0, 4), title="The loss of one example")
     left.legend(frameon=False, loc="upper center")
     steps = 100 * np.arange(len(costs))
     middle.plot(steps, costs, "o-", color="#0072B2", markersize=4)
     middle.axhline(np.log(2), color="#777777", linestyle=":")
+    middle.text(steps[-1], np.log(2) - 0.01, "log 2", ha="right", va="top")
     middle.set(xlabel="iteration", ylabel="cost", title="The cost of all of them", ylim=(0, None), xticks=steps[::5])
     kit.regions(right, lambda grid: logistic.sigmoid(params["w"].T @ grid + params["b"]), X, Y,
                 f"One neuron draws a line: {accuracy:.0f} %")  # fmt: skip

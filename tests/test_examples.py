@@ -43,17 +43,16 @@ def bundled_data(monkeypatch, tmp_path):
 @pytest.mark.skipif(not SCRIPTS, reason="the examples are not here")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_example(name, monkeypatch, capsys, tmp_path):
-    given = OPTIONS.get(name, ["--quick", "--out", str(tmp_path / "pictures")])
+    given = [*OPTIONS.get(name, ["--quick"]), "--out", str(tmp_path / "pictures")]
     monkeypatch.setattr(sys, "argv", [name, *given])
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     told = capsys.readouterr().out
     assert told.strip()
     for text in PRINTED.get(name, ()):
         assert text in told
-    if name not in OPTIONS:
-        pictures = list((tmp_path / "pictures").glob("*.png"))
-        assert pictures
-        assert all(path.stat().st_size > 5000 for path in pictures)
+    pictures = list((tmp_path / "pictures").glob("*.png"))
+    assert pictures
+    assert all(path.stat().st_size > 5000 for path in pictures)
 
 
 def test_housing_reaches_its_error(monkeypatch, capsys, tmp_path):
