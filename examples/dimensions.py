@@ -67,9 +67,9 @@ def main() -> None:
                 place = (at + j, -i - (5 - rows) / 2)
                 ax.add_patch(kit.rectangle(place, 0.9, 0.9, "#8fb3d9" if name[0] in "ZAX" else "#f0b37e"))
             ax.text(at + columns / 2, 1.7, f"{name}\n{rows} x {columns}", ha="center", va="bottom", fontsize=11)
-            ax.text(at + columns + 0.7, -2.05, joint, ha="center", va="center", fontsize=16)
+            ax.text(at + columns + 0.7, -1.6, joint, ha="center", va="center", fontsize=16)
             at += columns + 1.5
-        ax.set(xlim=(-0.5, 26), ylim=(-5, 4.2), title=f"Layer {layer}", aspect="equal")
+        ax.set(xlim=(-0.5, 27), ylim=(-5, 4.2), title=f"Layer {layer}", aspect="equal")
         ax.axis("off")
     options.save(figure, "dimensions.png")
 

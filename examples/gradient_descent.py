@@ -66,10 +66,10 @@ def main() -> None:
             route[:, 0], route[:, 1], height + 0.05, "o-", color="black", markersize=2.5, linewidth=1.2, zorder=10
         )
     three.set(xlabel="w", ylabel="b", title="One neuron: a bowl")
-    three.set_zlabel("cost", labelpad=10)
+    three.set_zlabel("cost", labelpad=3)
     three.locator_params(nbins=5)
     three.view_init(elev=38, azim=-60)
-    three.set_box_aspect(None, zoom=0.88)  # or the layout cuts the vertical label off
+    three.set_box_aspect(None, zoom=0.84)  # or the layout cuts the vertical label off
     for k, (a, c, values, drawn, title) in enumerate((
         (w, b, bowl, paths, "The same from above:\nevery start ends in one point"),
         (v1, v2, saddle, routes, "w2 tanh(w1 x): two minima and a saddle;\nthe start decides"),
