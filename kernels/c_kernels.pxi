@@ -88,8 +88,9 @@ cdef extern from "kernels.h" nogil:
         void (*row_pack)(i64 k, i64 n, const void *W, const void *bias, void *packed) noexcept nogil
         i64 (*row_strips)(i64 n) noexcept nogil
         void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 start, i64 stop,
-                          void *y) noexcept nogil
+                          int turned, void *y) noexcept nogil
         void (*row_link)(int code, i64 n, void *y) noexcept nogil
+        void (*row_back)(i64 k, i64 n, const void *W, const void *dz, void *dx) noexcept nogil
 
     const fnn_kernels *fnn_select(const char *target, int is_double)
     const char *const *fnn_targets()

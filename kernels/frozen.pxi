@@ -24,12 +24,13 @@ cdef struct RowShare:           # a layer under way
     const RowLayer *layer
     const char *x
     char *y
+    int turned
 
 
 cdef void row_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef RowShare *s = <RowShare *>context
     cdef const RowLayer *a = s.layer
-    s.k.row_layer(a.n_in, a.n_out, s.x, a.packed, a.act, chunk, chunk + 1, s.y)
+    s.k.row_layer(a.n_in, a.n_out, s.x, a.packed, a.act, chunk, chunk + 1, s.turned, s.y)
 
 
 @cython.final
@@ -94,7 +95,7 @@ cdef class Snapshot:
     def __dealloc__(self):
         PyMem_RawFree(self.memory)
 
-    cdef char *run_row(self, const char *x, i64 step, int x_number, char *room, int threads) noexcept nogil:
+    cdef char *run_row(self, const char *x, i64 step, int x_number, char *room, int threads, int turned) noexcept nogil:
         """Return where in room, of 2 * self.room bytes, the outputs of the row at x are."""
         cdef char *even = room
         cdef char *odd = room + self.room
@@ -108,19 +109,19 @@ cdef class Snapshot:
             rows.x_dtype = dtype_code(x_number)
             self.k.gather(&rows, NULL, 0, 1, odd)
             x = odd
-        share.k, share.x, share.y = self.k, x, even
+        share.k, share.x, share.y, share.turned = self.k, x, even, turned
         for i in range(self.n_layers):
             a = &self.layers[i]
             share.layer, share.y = a, odd if i & 1 else even
             if threads > 1 and a.shared:
                 fnn_pool_run(threads, a.strips, row_chunk, &share)
             else:
-                self.k.row_layer(a.n_in, a.n_out, share.x, a.packed, a.act, 0, a.strips, share.y)
+                self.k.row_layer(a.n_in, a.n_out, share.x, a.packed, a.act, 0, a.strips, turned, share.y)
             share.x = share.y
         self.k.row_link(self.link, self.n_out, share.y)
         return share.y
 
-    cdef object one(self, cnp.ndarray x, i64 step, object out, int threads):
+    cdef object one(self, cnp.ndarray x, i64 step, object out, int threads, int turned):
         """Return the outputs of the row at x, (n_out,), in `out` where that is not None."""
         cdef char on_stack[ROW_ROOM + ALIGN]
         cdef void *allocated = NULL
@@ -137,9 +138,9 @@ cdef class Snapshot:
         room = aligned(room)
         if self.is_long:
             with nogil:
-                y = self.run_row(at, step, number, room, threads)
+                y = self.run_row(at, step, number, room, threads, turned)
         else:
-            y = self.run_row(at, step, number, room, threads)
+            y = self.run_row(at, step, number, room, threads, turned)
         if out is None:
             out = cnp.PyArray_SimpleNew(1, &n, self.number)
             memcpy(cnp.PyArray_DATA(<cnp.ndarray>out), y, n * self.k.real_bytes)
@@ -195,6 +196,7 @@ cdef class FrozenNetwork:
     cdef Snapshot now
     cdef i64 rows_alone
     cdef int threads
+    cdef int turned             # changes with every call for one row: see row.h
 
     def freeze(
         self, cnp.ndarray plan not None, cnp.ndarray consts not None, cnp.ndarray theta not None, i64 rows_alone,
@@ -216,15 +218,16 @@ cdef class FrozenNetwork:
         cdef Snapshot s
         with cython.critical_section(self):
             s = self.now
-        return s.one(x, cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x), None, self.threads_for_rows(1))
+        return s.one(x, cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x), None, self.threads_for_rows(1), 0)
 
     def __call__(self, x, out=None):
         cdef Snapshot s
         cdef cnp.ndarray a, b
-        cdef int dims
+        cdef int dims, turned
         cdef i64 step
         with cython.critical_section(self):
             s = self.now
+            turned = self.turned = 1 - self.turned
         if s is None or not cnp.PyArray_CheckExact(x):
             return self.general(x, out)
         a = <cnp.ndarray>x
@@ -242,7 +245,7 @@ cdef class FrozenNetwork:
                     or not cnp.PyArray_ISBEHAVED(b) or not is_plain(b)
                 ):
                     return self.general(x, out)
-            return s.one(a, step, out, self.threads_for_rows(1))
+            return s.one(a, step, out, self.threads_for_rows(1), turned)
         if out is not None or cnp.PyArray_DIM(a, 0) == 0:
             return self.general(x, out)
         return s.many(a, self.threads_for_rows(cnp.PyArray_DIM(a, 0)))

@@ -58,7 +58,7 @@ cdef void evaluate_chunk(void *context, i64 chunk, int participant) noexcept nog
 
 
 cdef void run_predict(Job *j, i64 m) noexcept nogil:
-    j.tile = row_tile(j.plan, m)
+    j.tile = evenly(m, infer_rows(j.plan, m))
     j.m = m
     fnn_pool_run(j.threads, (m + j.tile - 1) // j.tile, predict_chunk, j)
 
@@ -66,7 +66,7 @@ cdef void run_predict(Job *j, i64 m) noexcept nogil:
 cdef double run_evaluate(Job *j, i64 m) noexcept nogil:
     cdef double total = 0
     cdef i64 tiles
-    j.tile = row_tile(j.plan, m)
+    j.tile = evenly(m, infer_rows(j.plan, m))
     j.first = 0
     while j.first < m:
         j.m = at_most(m - j.first, EVALUATE_TILES * j.tile)

@@ -8,6 +8,7 @@ cdef enum:
     TILE_MACS = 1 << 18         # multiply-adds of a forward row tile: some microseconds, many times a claim's cost
     LEAST_TILE = 16             # rows
     MOST_TILE = 128
+    INFER_TILES = 8             # of predict and evaluate, which a batch has at least before its tiles grow taller
     BLOCK_ELEMENTS = 1 << 22    # of a block's outputs, inputs and gradients: bounds `work`
     LEAST_BLOCK = 64            # rows
     MOST_BLOCK = 4096
@@ -159,6 +160,12 @@ cdef i64 most_tile(const i64 *plan) noexcept nogil:
 cdef i64 row_tile(const i64 *plan, i64 m) noexcept nogil:
     """Return the rows of a tile of m rows."""
     return evenly(m, most_tile(plan))
+
+
+cdef i64 infer_rows(const i64 *plan, i64 m) noexcept nogil:
+    """Return the most rows of a tile of predict and evaluate, a multiple of 8: what they keep is only a layer."""
+    cdef i64 share = at_most(m // INFER_TILES, MOST_TILE) // 8 * 8
+    return at_least(most_tile(plan), share)
 
 
 cdef i64 block_rows(const i64 *plan) noexcept nogil:
@@ -316,7 +323,7 @@ cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
 cdef i64 lay_out_tiles(Job *j, i64 rows, char *work) noexcept nogil:
     """Place what predict and evaluate need of a tile, for each participant; return the bytes taken."""
     cdef const i64 *plan = j.plan
-    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 8), most_tile(plan))
+    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 8), infer_rows(plan, rows))
     j.capacity = cap
     j.own_step = (
         round_up(cap * plan[FEATURES] * j.item, ALIGN)

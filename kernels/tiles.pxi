@@ -188,7 +188,9 @@ cdef void backward_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
         if a[ACT] != 0:
             read = kept_at(j, j.reads if keeps_reads(j, layer) else j.passes, layer, row)
             j.k.activation_grad(<int>a[ACT], m, n_out, read, n_out, 1, dZ, n_out, 1, dZ, n_out, 1)
-        if layer > 1:
+        if layer > 1 and m == 1:
+            j.k.row_back(n_in, n_out, weights_at(j, j.theta, layer), dZ, kept_at(j, j.dz, layer - 1, row))
+        elif layer > 1:
             j.k.gemm(m, n_in, n_out, dZ, n_out, 1, weights_at(j, j.theta, layer), 1, n_out,
                      kept_at(j, j.dz, layer - 1, row), n_in, 1, 0, NULL, scratch_of(j, participant))
     if j.dX != NULL:

@@ -41,6 +41,17 @@ def test_a_call_is_the_general_call(backend, dtype):
             assert_close(f(x[1]), f.general(x[1]), tolerance(dtype).one_pass)
 
 
+@pytest.mark.parametrize("units", [16, 30, 40, 64])
+def test_every_call_has_the_same_bits(backend, dtype, units):
+    """Every other call may read the weights in another order."""
+    net = Network([784, units, 10], output="softmax", dtype=dtype, seed=1)
+    f, X = net.predictor(backend=backend.name), np.random.default_rng(2).random((3, 784)).astype(dtype)
+    first = f(X[0])
+    for _ in range(4):
+        assert same_bits(f(X[0]), first)
+    assert_close(first, f(X)[0], tolerance(dtype).one_pass)
+
+
 def test_it_is_a_predictor_all_the_same(backend):
     net = Network([4, 3], output="softmax", seed=0)
 

@@ -149,6 +149,19 @@ def test_a_quick_step_is_train(stepper, dtype, loss, rows):
     assert_close(state, expected.state, 1e-3 if dtype == np.float32 else 1e-9)
 
 
+@pytest.mark.parametrize("sizes", [(5, 37, 35, 3), (40, 64, 64, 1), (3, 16, 33, 16, 2)])
+def test_a_step_on_one_row_goes_back_through_wide_layers(stepper, dtype, sizes):
+    net = make_net(sizes, "tanh", "squared_error")
+    rng = np.random.default_rng(4)
+    theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, m=1)
+    hyper = common.hyper_rows("sgd", 1)
+    expected = common.train(NUMPY, net, "sgd", hyper, theta, data, np.arange(1), [0, 1])
+    step, quick = stepper(net, dtype, BY_NAME["sgd"].code, False, "real"), theta.copy()
+    step(np.ascontiguousarray(data.X), data.T, hyper[0], 0, quick, np.zeros((0, theta.size), dtype))
+    assert step.outcome == 0
+    assert_close(quick - theta, expected.theta - theta, 1e-4 if dtype == np.float32 else 1e-11)
+
+
 def test_a_quick_step_leaves_what_is_wrong_alone(stepper):
     net = make_net((3, 4), "relu", "categorical_cross_entropy")
     theta = net.theta(np.random.default_rng(0), np.dtype("f4"))

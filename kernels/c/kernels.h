@@ -131,11 +131,14 @@ typedef struct {
     i64 (*row_elements)(i64 k, i64 n);
     void (*row_pack)(i64 k, i64 n, const void *W, const void *bias, void *packed);
     /* y = f(b + x W) in strips from ... to - 1 of row_strips(n); x (k,) contiguous; y has room for whole strips' registers:
-     * row_elements(0, n) reals. */
+     * row_elements(0, n) reals.  turned, 0 or 1, changes in which order memory is read, not the result. */
     i64 (*row_strips)(i64 n);
-    void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 from, i64 to, void *y);
+    void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 from, i64 to, int turned,
+                      void *y);
     /* y = link(y), (n,) contiguous, with the same room */
     void (*row_link)(int code, i64 n, void *y);
+    /* dx (k,) = W (k, n) dz (n,), all contiguous */
+    void (*row_back)(i64 k, i64 n, const void *W, const void *dz, void *dx);
 } fnn_kernels;
 
 /* The tables of the best target that this processor has, or of the one named (NULL or "" = best; NULL result = this

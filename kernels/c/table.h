@@ -37,4 +37,5 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .row_strips = FN(fnn_row_strips),
     .row_layer = FN(fnn_row_layer),
     .row_link = FN(fnn_row_link),
+    .row_back = FN(fnn_row_back),
 };
