@@ -139,8 +139,8 @@ def bars(
             at += 0.8
         if line is not None:
             axes.axhline(line[0], color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(line[1], (1, line[0]), (0, 3), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", ha="right", va="bottom", fontsize=9)  # fmt: skip
+            axes.annotate(line[1], (1, line[0]), (4, 0), xycoords=("axes fraction", "data"),  # beside the bars
+                          textcoords="offset points", ha="left", va="center", fontsize=9)  # fmt: skip
         if log:
             axes.set_yscale("log")
             axes.set_ylim(bottom=floor)
