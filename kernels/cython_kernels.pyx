@@ -38,8 +38,6 @@ include "surface.pxi"
 
 cdef enum:
     WORTH_RELEASING = 40_000    # multiply-adds: about two microseconds
-    PIECE_ROWS = 64             # of a tile of C in matmul and the dense pieces
-    PIECE_COLUMNS = 256
     MOST_THREADS = 256          # as pool.c has it
 
 cdef const fnn_kernels *FLOAT = NULL
@@ -218,8 +216,7 @@ cdef int run_product(Product *p, int threads) except -1:
     cdef bint releases = p.C.rows * p.C.cols * p.A.cols > WORTH_RELEASING
     if p.C.rows == 0 or p.C.cols == 0:
         return 0
-    p.tile_rows = evenly(p.C.rows, PIECE_ROWS)
-    p.tile_columns = evenly(p.C.cols, PIECE_COLUMNS)
+    layer_grid(p.C.rows, p.C.cols, p.A.cols, &p.tile_rows, &p.tile_columns)
     tiles = ((p.C.rows + p.tile_rows - 1) // p.tile_rows) * ((p.C.cols + p.tile_columns - 1) // p.tile_columns)
     p.scratch_step = round_up(<i64>p.k.gemm_scratch_bytes, ALIGN)
     if p.scratch_step > 0:
