@@ -99,8 +99,7 @@ cdef struct Job:
     char *slab_state_2
     int slab_in_place           # rows of X are read where they are
     const void **slab_rows[2]   # pointers to the rows of the next batch and of the one before
-    char *slab_x[2]             # where they are gathered, if not in place; the next one's is slab_x[parity]
-    int parity
+    char *slab_x                # where they are gathered, if not in place: a slab is done with its old columns by then
     char *slab_products         # per slab, x W
     char *slab_dz               # dz of the first layer, padded
     char *slab_grad             # per participant
@@ -284,8 +283,8 @@ cdef void lay_out_slabs(Job *j, i64 rows, char *work, i64 *used) noexcept nogil:
     j.slab_theta = reserve(work, used, n_in * padded * j.item)
     j.slab_state = reserve(work, used, n_in * padded * j.item)
     j.slab_state_2 = reserve(work, used, n_in * padded * j.item)
+    j.slab_x = reserve(work, used, cap * n_in * j.item)
     for i in range(2):
-        j.slab_x[i] = reserve(work, used, cap * n_in * j.item)
         j.slab_rows[i] = <const void **>reserve(work, used, cap * 8)
     j.slab_products = reserve(work, used, slabs * cap * padded * j.item)
     j.slab_dz = reserve(work, used, cap * padded * j.item)

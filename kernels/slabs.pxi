@@ -78,7 +78,7 @@ cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
         if not j.slab_in_place:
             X = j.X
             X.data, X.n_in, X.out_row = fetch.base, width, j.plan[FEATURES]
-            j.k.gather(&X, j.next_rows, 0, j.next_m, j.slab_x[j.parity] + start * j.item)
+            j.k.gather(&X, j.next_rows, 0, j.next_m, j.slab_x + start * j.item)
         j.slab_sums[slab] = 0
         if j.consts[CONST_COLUMNS + L2] > 0:
             j.slab_sums[slab] = 0.5 * l2_for(j, 1, j.next_norm) * j.k.sum_squares(width * j.pad, W)
@@ -90,12 +90,11 @@ cdef void point_at_rows(Job *j) noexcept nogil:
     """Say where the rows of the next batch lie: in X, or where the slabs will gather them."""
     cdef i64 i
     j.slab_rows[0], j.slab_rows[1] = j.slab_rows[1], j.slab_rows[0]
-    j.parity = 1 - j.parity
     for i in range(j.next_m):
         if j.slab_in_place:
             j.slab_rows[0][i] = <const char *>j.X.data + j.next_rows[i] * j.X.row_step * j.item
         else:
-            j.slab_rows[0][i] = j.slab_x[j.parity] + i * j.plan[FEATURES] * j.item
+            j.slab_rows[0][i] = j.slab_x + i * j.plan[FEATURES] * j.item
 
 
 cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
