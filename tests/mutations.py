@@ -196,7 +196,7 @@ COMPILED = (
     ("c/row.h", "steps of k behind the last whole round lost", "    for (; p < k; p++, x++, W += R * VL) {", "    for (; p < 0; p++, x++, W += R * VL) {"),
     ("c/row.h", "half of the chains lost", "for (int half = FNN_STRIP / 2; half >= R; half /= 2)", "for (int half = FNN_STRIP / 2; half > R; half /= 2)"),
     ("c/row.h", "strip of another chunk", "    W += j * VL * k; /*", "    W += 0 * VL * k; /*"),
-    ("c/row.h", "bias of the first strip", "FN(strip_4)(k, x, W, bias + j * VL, y + j * VL);", "FN(strip_4)(k, x, W, bias, y + j * VL);"),
+    ("c/row.h", "bias of the first strip", "FN(strip_4)(k, x, W, bias + j * VL, y + j * VL, turned);", "FN(strip_4)(k, x, W, bias, y + j * VL, turned);"),
     ("c/row.h", "padding counts in the softmax", "        y[i] = -(real)INFINITY;", "        y[i] = 0;"),
     ("c/row.h", "activation of other strips", "        y += from * FNN_STRIP * VL;\n", ""),
     ("c/row.h", "infinity is finite", "s[j] += FN(load)(x + i + j * VL) * none;", "s[j] += none;"),
