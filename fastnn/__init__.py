@@ -27,21 +27,21 @@ from .backends import (
     show_config,
     use_backend,
 )
-from .callbacks import Checkpoints, EarlyStopping, FitState, History, TimeLimit
 from .errors import DivergenceError, DownloadError, FastNNError, MissingDependencyError, ModelFileError
 from .network import Network, load
-from .optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
-from .predictor import Predictor
-from .trainer import Trainer
 
 if TYPE_CHECKING:
     from . import course, datasets, functional, landscape, plot, schedules
+    from .callbacks import Checkpoints, EarlyStopping, FitState, History, TimeLimit
     from .estimators import MLPClassifier as MLPClassifier
     from .estimators import MLPRegressor as MLPRegressor
     from .estimators import compile_pipeline as compile_pipeline
     from .estimators import from_sklearn as from_sklearn
     from .estimators import patch_sklearn as patch_sklearn
     from .estimators import unpatch_sklearn as unpatch_sklearn
+    from .optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
+    from .predictor import Predictor
+    from .trainer import Trainer
 
 __all__ = [
     "SGD",
@@ -80,7 +80,17 @@ __all__ = [
     "use_backend",
 ]
 
-_LAZY_MODULES = ("course", "datasets", "functional", "landscape", "plot", "schedules")
+_LAZY_MODULES = (
+    "callbacks", "course", "datasets", "functional", "landscape", "optimizers", "plot", "predictor", "schedules",
+    "trainer",
+)  # fmt: skip
+# These and `kernels.table` took 7 of 12 ms that an import cost beyond NumPy's 60: dataclasses are made by exec.
+_LAZY_NAMES = {
+    **dict.fromkeys(("Checkpoints", "EarlyStopping", "FitState", "History", "TimeLimit"), "callbacks"),
+    **dict.fromkeys(("SGD", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop"), "optimizers"),
+    "Predictor": "predictor",
+    "Trainer": "trainer",
+}
 # not in __all__, so that ``from fastnn import *`` asks for no scikit-learn
 _OF_ESTIMATORS = (
     "MLPClassifier", "MLPRegressor", "compile_pipeline", "from_sklearn", "patch_sklearn", "unpatch_sklearn",
@@ -89,10 +99,14 @@ _OF_ESTIMATORS = (
 
 def __getattr__(name: str) -> Any:
     """Import when first asked for what not every use of fastnn needs."""
-    if name in _LAZY_MODULES:
+    if name in _LAZY_MODULES or name in _LAZY_NAMES:
         import importlib
 
-        return importlib.import_module(f"fastnn.{name}")
+        module = importlib.import_module(f"fastnn.{_LAZY_NAMES.get(name, name)}")
+        if name in _LAZY_MODULES:
+            return module
+        globals()[name] = found = getattr(module, name)
+        return found
     if name in _OF_ESTIMATORS:
         from .errors import require
 

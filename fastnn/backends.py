@@ -17,15 +17,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from fastnn.kernels.table import Kernels
 
 from ._version import __version__
 from .checks import choice, whole
 from .errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from fastnn.kernels.table import Kernels
 
 __all__ = [
     "available_backends",

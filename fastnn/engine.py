@@ -10,20 +10,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from fastnn.kernels.plan import ACT, DROPOUT, make_plan
-from fastnn.kernels.table import Kernels
 
 from .arrays import Array, Input, aligned, as_class_weights, as_input, as_weights
 from .backends import threads_for
-from .callbacks import Callback, FitState, History
 from .errors import DivergenceError, require
 from .model import Model
-from .optimizers import Optimizer, OptimizerState
 from .targets import Targets, as_targets
+
+if TYPE_CHECKING:
+    from fastnn.kernels.table import Kernels
+
+    from .callbacks import Callback, FitState, History
+    from .optimizers import Optimizer, OptimizerState
 
 __all__ = ["Data", "Run", "backward", "encode", "evaluate", "fit", "forward", "gradient", "metrics", "predict"]
 
@@ -248,6 +251,8 @@ def fit(
     DivergenceError
         At a loss or parameter that is not finite; theta, slots and steps are then those of the epoch's start.
     """
+    from .callbacks import FitState
+
     earlier, optimizer.optimizer = optimizer.optimizer, settings
     try:
         run = Run(model, data, kernels, const, optimizer, rng, epochs, batch_size, num_threads)

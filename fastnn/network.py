@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backends, engine
 from .arrays import Array, apart, as_input, as_output, vector
-from .callbacks import Callback, History, as_callbacks
 from .checks import truth, whole
 from .conversion import Convertible
-from .optimizers import Optimizer, OptimizerState
-from .predictor import Predictor
-from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from .callbacks import Callback, History
+    from .optimizers import Optimizer, OptimizerState
+    from .predictor import Predictor
+    from .trainer import Trainer
 
 __all__ = ["Network", "load"]
 
@@ -161,6 +163,9 @@ class Network(Convertible):
         DivergenceError
             If the loss or a parameter stops being finite; the parameters are those of that epoch's start.
         """
+        from .callbacks import History, as_callbacks
+        from .optimizers import OptimizerState
+
         self.check_writable()
         data = engine.encode(self, X, y, sample_weight, class_weight, own_indices=True)
         validation = None
@@ -210,6 +215,8 @@ class Network(Convertible):
         num_threads: int | None = None,
     ) -> Trainer:
         """Return a `Trainer` that updates this network one step at a time; arguments as in `fit`."""
+        from .trainer import Trainer
+
         return Trainer(self, optimizer, l2, clip_norm, dropout=dropout, backend=backend, num_threads=num_threads)
 
     def _learning_rule(self) -> str:
@@ -325,6 +332,8 @@ class Network(Convertible):
 
     def predictor(self, *, backend: str | None = None, num_threads: int | None = None) -> Predictor:
         """Return a frozen, thread-safe snapshot of this network as a function: see `Predictor`."""
+        from .predictor import Predictor
+
         return Predictor(self, backend=backend, num_threads=num_threads)
 
     # ---- files

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-
-from fastnn.kernels.table import Kernels
 
 from . import backends
 from .arrays import Array, aligned, apart, as_input, as_output, numeric
 from .backends import SERIAL_WORK, threads_for
 from .checks import whole
 from .model import Model
+
+if TYPE_CHECKING:
+    from fastnn.kernels.table import Kernels
 
 __all__ = ["Predictor"]
 
