@@ -20,6 +20,7 @@ SUITES = {
     "train": "benchmarks.train",
     "predict": "benchmarks.predict",
     "accuracy": "benchmarks.accuracy",
+    "dropin": "benchmarks.dropin",
     "threads": "benchmarks.threads",
     "notes": "benchmarks.notes",
 }
