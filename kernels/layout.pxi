@@ -24,9 +24,9 @@ cdef enum:
     LAYER_ROWS = 512            # of a tile of a layer's output
     LAYER_COLUMNS = 128
     LOSS_ROWS = 32
-    SLABS = 8                   # of the first layer; more where they would be long
+    SLABS = 4                   # of the first layer; more where they would be long
     MOST_SLABS = 16
-    SLAB_ROWS = 128             # weights of a unit from which there are more
+    SLAB_ROWS = 192             # weights of a unit from which there are more
     SLAB_INPUTS = 256           # a first layer this wide, and SLAB_RATIO times as wide as its output, is cut into slabs
     SLAB_RATIO = 4
     SLAB_WEIGHTS = 1 << 20      # bytes of its weights at most: they are to stay in the caches
