@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import types
+import warnings
 from pathlib import Path
 
 import joblib
@@ -17,10 +18,12 @@ import sklearn.neural_network
 from estimators_common import OURS, TASKS, THEIRS, assert_same_fit, both, quiet_fit, sparse, standardised
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from sklearn.utils import all_estimators
 
 import fastnn
+from fastnn.estimators.base import BaseMLP
+from fastnn.estimators.labels import fitted_binarizer, positions
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
 
@@ -351,3 +354,67 @@ def test_verbose_prints_what_scikit_learn_prints(capsys):
         told.append(capsys.readouterr().out)
     assert told[0] == told[1]
     assert "Setting learning rate to" in told[0]
+
+
+# ---- what goes a shorter way than scikit-learn's
+
+
+LABELS = {
+    "two": np.arange(40) % 2,
+    "one": np.full(9, 4),
+    "ten": np.arange(60) % 10,
+    "gaps": np.array([7, -3, 7, 1000, -3, 7, 1000, 1000]),
+    "far apart": np.array([-(2**62) - 1, 2**62] * 4),
+    "unsigned": np.array([255, 254, 250] * 5, np.uint8),
+    "small": np.array([-128, 127, 126] * 5, np.int8),
+    "swapped": (np.arange(20) % 3).astype(">i8"),
+    "floats": np.arange(20.0) % 3,
+    "words": np.array(["b", "a", "c", "a"] * 3),
+    "truths": np.arange(12) % 2 == 0,
+    "a matrix": np.eye(4, dtype=int)[np.arange(12) % 4],
+    "a list": [3, 1, 1, 3, 2, 2, 1],
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_are_learned_as_scikit_learn_learns_them(name):
+    y = LABELS[name]
+    found, wanted = fitted_binarizer(y), LabelBinarizer().fit(y)
+    assert found.__dict__.keys() == wanted.__dict__.keys()
+    assert (found.y_type_, found.sparse_input_) == (wanted.y_type_, wanted.sparse_input_)
+    assert found.classes_.dtype == wanted.classes_.dtype
+    assert np.array_equal(found.classes_, wanted.classes_)
+    if np.ndim(y) == 1:
+        at = positions(found.classes_, np.asarray(y))
+        assert at.dtype == np.int32
+        assert np.array_equal(found.classes_[at], y)
+
+
+def test_of_many_classes_scikit_learn_tells_what_it_tells():
+    y, told = np.arange(30) // 2 * 2 + np.arange(30) % 2, []
+    for fit in (fitted_binarizer, LabelBinarizer().fit):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert len(fit(y).classes_) == 30
+        told.append([str(warning.message) for warning in caught])  # its versions differ in whether they warn
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_parameters_are_checked_as_scikit_learn_checks_them(kind):
+    ours = OURS[kind]
+    assert ours._get_param_names() == super(BaseMLP, ours)._get_param_names()
+    names, values = ours._get_param_names(), [None, -1, 0.5, "no such thing", (), np.nan, object()]
+    for name in names:
+        for value in values:
+            est = ours(**{name: value})
+            told = []
+            for check in (est._validate_params, super(BaseMLP, est)._validate_params):
+                try:
+                    check()
+                    told.append("")
+                except ValueError as error:
+                    told.append(str(error))
+            assert told[0] == told[1]
+    ours()._validate_params()
+    super(BaseMLP, ours())._validate_params()  # the defaults are valid

@@ -19,6 +19,7 @@ from ..network import Network
 from .base import RULES, BaseMLP
 from .documents import documented
 from .fast import FrozenLabels, two_columns
+from .labels import fitted_binarizer, positions
 
 __all__ = ["MLPClassifier"]
 
@@ -99,7 +100,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         warm = self.warm_start or self.resume
         if not hasattr(self, "classes_") or (not warm and not incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = fitted_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
             return X, y
         classes = unique_labels(y)
@@ -134,7 +135,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if kind == "multilabel" or y.ndim == 2:
             return np.ascontiguousarray(self._label_binarizer.transform(y) != 0, dtype)
         if kind == "multiclass":
-            return np.searchsorted(self.classes_, y).astype(np.int32).reshape(-1, 1)
+            return positions(self.classes_, y).reshape(-1, 1)
         if len(self.classes_) == 1:
             return np.zeros((len(y), 1), dtype)
         return np.ascontiguousarray(y == self.classes_[1], dtype).reshape(-1, 1)

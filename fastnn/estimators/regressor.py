@@ -114,8 +114,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         # scikit-learn's r2_score: averaged over outputs; a constant target counts 1 where it is met exactly, else 0
         T = T.astype(np.float64)
         w = np.ones(len(T)) if weights is None else weights.astype(np.float64)
-        squares = w @ np.square(T - outputs)
-        spread = w @ np.square(T - np.average(T, axis=0, weights=w))
+        squares = (np.square(T - outputs) * w[:, None]).sum(axis=0)  # no BLAS: its threads spin for 20 ms afterwards
+        spread = (np.square(T - np.average(T, axis=0, weights=w)) * w[:, None]).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             r2 = np.where(spread > 0, 1 - squares / spread, np.where(squares > 0, 0.0, 1.0))
         return float(r2.mean())
