@@ -73,6 +73,31 @@ def test_a_row_of_every_width(door, dtype, n):
     assert_rows(door, make_net((n, 6), "tanh", "squared_error", bias=False), dtype)
 
 
+@pytest.mark.parametrize("n_in", [63, 64, 65, 127, 128, 131, 784])
+def test_a_row_through_few_outputs_of_many_inputs(door, dtype, n_in):
+    """Packed by inputs where a register holds all outputs; every other call goes the other way, to the same bits."""
+    for n_out in (1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 16, 17):
+        net = make_net((n_in, n_out), "tanh", "squared_error", bias=n_out != 5)
+        assert_rows(door, net, dtype, m=2)
+        rng = np.random.default_rng(n_out)
+        f, x = frozen(door, net, net.theta(rng, dtype)), rng.normal(size=n_in).astype(dtype)
+        assert same_bits(f(x), f(x))
+        assert same_bits(f(x), f.row(x))
+
+
+def test_a_row_of_nan_and_infinity(door, dtype):
+    """What stands beside the outputs in their register does not count, whatever a product with 0 makes of it."""
+    for n_in in (9, 200):
+        net = make_net((n_in, 5, 3), "relu", "categorical_cross_entropy")
+        f = frozen(door, net, net.theta(np.random.default_rng(4), dtype))
+        for odd in (np.nan, np.inf, -np.inf):
+            x = np.ones(n_in, dtype)
+            x[n_in // 2] = odd
+            with np.errstate(all="ignore"):
+                expected = reference(net, net.theta(np.random.default_rng(4), dtype), x)
+            np.testing.assert_allclose(f(x), expected, rtol=1e-4)  # NaN equals NaN
+
+
 def test_wide_layers_have_room_and_are_shared(door, dtype):
     """The same bits for any number of threads, and activations that do not fit the stack."""
     net = make_net((700, 600, 2100, 3), "tanh", "squared_error")
