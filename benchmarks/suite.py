@@ -17,12 +17,14 @@ SUITES = {
     "loops": "benchmarks.loops",
     "kernels": "benchmarks.kernels",
     "ladders": "benchmarks.ladders",
+    "backends": "benchmarks.backends",
     "train": "benchmarks.train",
     "predict": "benchmarks.predict",
     "accuracy": "benchmarks.accuracy",
     "dropin": "benchmarks.dropin",
     "threads": "benchmarks.threads",
     "notes": "benchmarks.notes",
+    "import": "benchmarks.imports",
 }
 
 

@@ -23,11 +23,13 @@ except ImportError as error:
 from . import numpy_kernels
 from . import plan as P
 from .activations import ACTIVATIONS, BY_NAME, IDENTITY, INPUT
-from .losses import CATEGORICAL
+from .elementary import FUNCTIONS
+from .losses import CATEGORICAL, LINKS
 from .numba_cache import Program
 from .numba_formulas import ACTIVATE, ADDRESSES, BACKWARD, FUNCTION, LINK, LOSS, PROGRAM, STEP, run
 from .numba_layers import (
-    LINK_SIGMOID,
+    LINK_EXP,
+    LINK_IDENTITY,
     LINK_SOFTMAX,
     SPARSE,
     add,
@@ -45,6 +47,7 @@ from .numba_layers import (
     tile_rows,
     update_theta,
 )
+from .numpy_kernels import quiet
 from .updates import N_HYPER
 
 program = functools.partial(Program, **PROGRAM)
@@ -194,7 +197,9 @@ def update_program(loops, plan, rule, hyper_row, t, new_theta, read_grad, state)
 NO_REAL = {char: np.empty((0, 0), char) for char in "fd"}
 NO_GRAD = {char: np.empty(0, char) for char in "fd"}
 TANH = BY_NAME["tanh"].code
-SMALL = 64  # elements: below, a step or two of NumPy's cost less than a call of compiled code
+LOGARITHMS = {function.code for function in FUNCTIONS if function.name in ("log", "log1p")}
+LONG = 4096  # elements: above, NumPy's logarithms, by AVX-512, outweigh the shorter way to a loop
+SMALL = 2048  # elements: up to here NumPy's own tanh, in a table, outweighs one pass for three
 NO_X8, NO_LABELS = np.empty((0, 0), np.uint8), np.empty((0, 0), np.int32)
 NO_32, NO_64, NO_HYPER = np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, N_HYPER))
 
@@ -243,9 +248,6 @@ def flat(x):
     return (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
 
 
-matmul = numpy_kernels.KERNELS.matmul  # it takes any strides as they are; np.dot here would need contiguous copies
-
-
 def map_by(index, x, y):
     if y.flags.fnc:  # elements know no order: columns are rows of the transpose
         x, y = x.T, y.T
@@ -255,6 +257,10 @@ def map_by(index, x, y):
 
 
 def elementary(code, x, y):
+    if code in LOGARITHMS and y.size > LONG:
+        with np.errstate(all="ignore"):
+            y[...] = FUNCTIONS[code].f(x)
+        return
     map_by(FUNCTION + code, x, y)
 
 
@@ -271,18 +277,24 @@ def activation_grad(act, yz, dy, dx):
 
 
 def link(code, R, Y):
-    # a copy, one call of NumPy's exp, or rows of one element, over which there is nothing to vectorise
-    if code not in (LINK_SOFTMAX, LINK_SIGMOID) or (code == LINK_SOFTMAX and R.shape[1] == 1):
-        return numpy_kernels.KERNELS.link(code, R, Y)
+    if code == LINK_IDENTITY:
+        Y[...] = R
+        return
+    # one call of NumPy's exp, or rows of one element, over which there is nothing to vectorise
+    if code == LINK_EXP or (code == LINK_SOFTMAX and R.shape[1] == 1):
+        with np.errstate(all="ignore"):
+            LINKS[code].forward(R, Y)
+        return
     result, char = Flat(Y, R), Y.dtype.char
     link_program[char](ADDRESSES.of(char, (LINK + code,)), code, result.flat, *Y.shape)
     result.done()
 
 
+@quiet
 def dense_forward(X, W, b, act, Y, Z, threads):
-    if act == IDENTITY or (act == TANH and Y.size < SMALL):  # NumPy passes over Y as often, and its calls cost less
-        return numpy_kernels.KERNELS.dense_forward(X, W, b, act, Y, Z, threads)
-    matmul(X, W, Y, False, threads)
+    np.matmul(X, W, out=Y)
+    if act == IDENTITY or (act == TANH and (Y.size <= SMALL or Y.shape[1] == 1)):  # NumPy passes over Y as often
+        return numpy_kernels.finish_forward(b, act, Y, Z)
     result, char = Flat(Y, Y), Y.dtype.char
     before = Flat(Z if ACTIVATIONS[act].reads == INPUT else Z[:0])
     finish_forward_program[char](
@@ -292,23 +304,28 @@ def dense_forward(X, W, b, act, Y, Z, threads):
     before.done()
 
 
+@quiet
 def dense_backward(X, W, YZ, dY, act, dX, dW, db, threads):
-    if act == IDENTITY or dY.size < SMALL:
-        return numpy_kernels.KERNELS.dense_backward(X, W, YZ, dY, act, dX, dW, db, threads)
-    dZ, column_sums, char = Flat(dY, dY), Flat(db), dY.dtype.char
-    finish_backward_program[char](
-        ADDRESSES.of(char, (BACKWARD + act,)), act, flat(YZ), dZ.flat, column_sums.flat, *dY.shape
-    )
-    dZ.done()
-    column_sums.done()
+    dZ = dY
+    if act == IDENTITY:
+        if db.size:
+            dY.sum(axis=0, out=db)
+    else:
+        result, column_sums, char = Flat(dY, dY), Flat(db), dY.dtype.char
+        finish_backward_program[char](
+            ADDRESSES.of(char, (BACKWARD + act,)), act, flat(YZ), result.flat, column_sums.flat, *dY.shape
+        )
+        result.done()
+        column_sums.done()
+        dZ = result.matrix
     if dW.size:
-        matmul(X.T, dZ.matrix, dW, False, threads)
+        np.matmul(X.T, dZ, out=dW)
     if dX.size:
-        matmul(dZ.matrix, W.T, dX, False, threads)
+        np.matmul(dZ, W.T, out=dX)
 
 
 def loss_grad(loss, const, R, T, weights, norm, dR):
-    if R.shape[1] == 1 and (weights.size or loss == CATEGORICAL):  # the loops go row by row here
+    if R.shape[1] == 1 and loss == CATEGORICAL and len(R) > 256:  # the loop goes row by row
         return numpy_kernels.KERNELS.loss_grad(loss, const, R, T, weights, norm, dR)
     char = R.dtype.char
     return loss_program[char](

@@ -24,7 +24,9 @@ CACHED = 1 << 18  # elements of work that a tile may take: 1 MB in float32, abou
 WIDE = 512  # rows of a tile at least, where the weights themselves leave that cache
 FEWEST, MOST = 64, 1024  # rows of a tile otherwise
 
-LINK_SOFTMAX, LINK_SIGMOID, LINK_EXP = (LINK_BY_NAME[name].code for name in ("softmax", "sigmoid", "exp"))
+LINK_IDENTITY, LINK_SOFTMAX, LINK_SIGMOID, LINK_EXP = (
+    LINK_BY_NAME[name].code for name in ("identity", "softmax", "sigmoid", "exp")
+)
 
 jit = njit(**OPTIONS)
 once = njit(inline="always", **OPTIONS)  # for what one place in a program calls: Numba optimises callees once more
@@ -58,7 +60,10 @@ def finish_forward(loops, act, b, Y, Z, m, n):
     rows = max(1, PIECE // n)
     for start in range(0, m, rows):
         stop = min(m, start + rows)
-        if b.size:
+        if b.size and n == 1:  # one loop over the rows, which is vectorised, for one per row: 10 000 rows 27 -> 13 us
+            for i in range(start, stop):
+                Y[i] += b[0]
+        elif b.size:
             for i in range(start, stop):
                 y = row(Y, i, n)
                 for j in range(n):
@@ -71,6 +76,14 @@ def finish_forward(loops, act, b, Y, Z, m, n):
             run(loops[ACTIVATE + act], (Y[start * n : stop * n], (stop - start) * n))
 
 
+@njit(**{**OPTIONS, "fastmath": SUMS})
+def column_sum(x):
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i]
+    return total
+
+
 @jit
 def finish_backward(loops, act, YZ, dY, db, m, n):
     """Turn dY into dZ, m rows of n, and write its column sums to db where that is not empty."""
@@ -81,7 +94,9 @@ def finish_backward(loops, act, YZ, dY, db, m, n):
         if act != IDENTITY:
             piece = slice(start * n, stop * n)
             run(loops[BACKWARD + act], (dY[piece], YZ[piece], (stop - start) * n))
-        if db.size:
+        if db.size and n == 1:
+            db[0] += column_sum(dY[start:stop])
+        elif db.size:
             for i in range(start, stop):
                 d = row(dY, i, n)
                 for j in range(n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -305,6 +306,43 @@ def test_the_package_does_not_know_its_benchmarks():
     wrong = [path for path in (ROOT / "fastnn").rglob("*.py") if "import benchmarks" in path.read_text()
              or "from benchmarks" in path.read_text()]  # fmt: skip
     assert not wrong
+
+
+def test_the_seam_is_asked_whole():
+    from benchmarks import seam
+    from fastnn.kernels.numpy_kernels import KERNELS
+
+    asked = set()
+
+    class Asked:
+        def __getattr__(self, name):
+            asked.add(name)
+            return getattr(KERNELS, name)
+
+    for question in (*seam.pieces(True), *seam.programs(True)):
+        call = question.prepare()(Asked(), 1)
+        call.rest()
+        first, second = call.answer(), call.answer()
+        assert measure.difference(first, second) == 0, question.case
+        assert any(part.any() for part in measure.parts(first)), question.case
+    doors = {"name", "map_plain", "frozen", "stepper"}
+    assert asked == {field.name for field in dataclasses.fields(KERNELS)} - doors
+
+
+def test_an_import_is_compared_without_the_interpreter():
+    from benchmarks import imports
+
+    samples = {imports.PYTHON: (1.0,) * 7, imports.NUMPY: (5.0,) * 7, imports.FASTNN: (5.2,) * 7}
+    records = [
+        Record("import", imports.CASE, name, seconds={"median": found[0], "min": found[0]}, samples=found,
+               facts={"bytes": {"wheel": None, "package": 2_000_000}})
+        for name, found in samples.items()
+    ]  # fmt: skip
+    time_, sizes = imports.tables(Report("import", "full", {}, records))
+    assert time_.rows[2][3].startswith("1.04x")
+    assert "1.05x" in time_.rows[2][3]
+    assert [row[1] for row in sizes.rows] == ["none", "2.00 MB"]
+    assert imports.sizes()["package"] > 1e6
 
 
 # ---- the command
