@@ -123,6 +123,8 @@ NUMBA = (
         "                    y[j] += b[j]\n",
         "                    y[j] += 0\n",
     ),
+    ("numba_formulas.py", "another row's weight", "weights[np.uint64((k + 0.5) * part)] * scale",
+     "weights[np.uint64(k) % np.uint64(m)] * scale"),
     ("numba_formulas.py", "softmax unshifted", "row[j] = exp(row[j] - shift)", "row[j] = exp(row[j])"),
     (
         "numba_layers.py",

@@ -19,7 +19,8 @@ import pytest
 import fastnn.kernels
 from fastnn.kernels import plan as P
 from fastnn.kernels.activations import ACTIVATIONS
-from fastnn.kernels.losses import LOSSES
+from fastnn.kernels.elementary import FUNCTIONS
+from fastnn.kernels.losses import LINKS, LOSSES
 from fastnn.kernels.updates import UPDATES
 
 if importlib.util.find_spec("numba") is None or importlib.util.find_spec("scipy") is None:
@@ -311,3 +312,72 @@ def test_warnings_stay_off_in_compiled_code():
         warnings.simplefilter("error")
         out = predict_many(kernels, plan, const, theta * 1e200, np.full((3, 4), 1e200))
     assert out.shape == (3, 3)
+
+
+# ---- where the way changes with the shape
+
+
+@pytest.mark.parametrize("dtype", common.DTYPES)
+@pytest.mark.parametrize("rows", [3, 4099])
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 15, 63, 64])
+def test_weighted_losses_of_any_width(dtype, rows, width):
+    numba, reference = common.load("numba"), common.load("numpy")
+    rng = np.random.default_rng(width)
+    weights = rng.random(rows) * (rng.random(rows) < 0.8)
+    R, T, weights = (a.astype(dtype) for a in (rng.standard_normal((rows, width)), rng.random((rows, width)), weights))
+    const = P.make_const(np.zeros((2, 8), np.int64), loss_parameter=0.3)
+    for loss in LOSSES:
+        found, wanted = np.empty_like(R), np.empty_like(R)
+        values = [k.loss_grad(loss.code, const, R, T, weights, float(rows), dR)
+                  for k, dR in ((numba, found), (reference, wanted))]  # fmt: skip
+        tolerance = common.TOLERANCE[dtype].one_pass
+        common.assert_close(values[0], values[1], tolerance, scale=max(1.0, abs(values[1])))
+        common.assert_close(found, wanted, tolerance, scale=max(1e-3, float(np.linalg.norm(wanted))))
+
+
+@pytest.mark.parametrize("dtype", common.DTYPES)
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (128, 16), (129, 16), (5000, 1), (600, 8)])
+def test_pieces_on_either_side_of_where_numpy_is_taken(dtype, shape):
+    numba, reference = common.load("numba"), common.load("numpy")
+    rng = np.random.default_rng(shape[0])
+    m, n = shape
+    X, W, b, dY = (rng.standard_normal(s).astype(dtype) for s in ((m, 5), (5, n), (n,), (m, n)))
+    tolerance = common.TOLERANCE[dtype].one_pass
+    for act in ACTIVATIONS:
+        results = []
+        for k in (numba, reference):
+            Y, Z, dZ = np.empty_like(dY), np.empty_like(dY), dY.copy()
+            k.dense_forward(X, W, b, act.code, Y, Z, 1)
+            YZ = Z if P.make_plan([5, n], [act.code], 0, True)[1, P.READS_INPUT] else Y
+            dX, dW, db = np.empty_like(X), np.empty_like(W), np.empty_like(b)
+            k.dense_backward(X, W, YZ, dZ, act.code, dX, dW, db, 1)
+            results.append((Y, dZ, dX, dW, db))
+        for found, wanted in zip(*results, strict=True):
+            common.assert_close(found, wanted, 20 * tolerance, scale=max(1.0, float(np.linalg.norm(wanted))))
+    x = np.abs(X @ W) + dtype.type(0.01)
+    for function in FUNCTIONS:
+        found, wanted = np.empty_like(x), np.empty_like(x)
+        numba.elementary(function.code, x, found)
+        reference.elementary(function.code, x, wanted)
+        common.assert_close(found, wanted, tolerance)
+    for link in LINKS:
+        found, wanted = np.empty_like(x), np.empty_like(x)
+        numba.link(link.code, x, found)
+        reference.link(link.code, x, wanted)
+        common.assert_close(found, wanted, tolerance)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_numpy_does_here_overflows_in_silence():
+    numba = common.load("numba")
+    x = np.full((5000, 1), 1e5, np.float32)
+    for link in LINKS:
+        numba.link(link.code, x, np.empty_like(x))
+    for function in FUNCTIONS:
+        numba.elementary(function.code, -x, np.empty_like(x))
+    for act in ACTIVATIONS:
+        Y = np.empty_like(x)
+        huge = np.full((1, 1), 3e38, np.float32)
+        numba.dense_forward(x, huge, np.zeros(1, np.float32), act.code, Y, Y.copy(), 1)
+        dW, db = np.empty((1, 1), np.float32), np.empty(1, np.float32)
+        numba.dense_backward(x, huge, Y, x.copy(), act.code, np.empty_like(x), dW, db, 1)
