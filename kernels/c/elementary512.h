@@ -7,16 +7,15 @@
  * L1, against the scalar text vectorised by GCC 12:
  *
  *                    exp   tanh  sigmoid  log1p  expm1  softplus
- *      float32  here 0.17   0.22     0.26   0.26   0.22      0.45
- *               text 0.29   0.40     0.41   0.41   0.32      0.58
- *      float64  here 0.42   0.90     0.59   0.66   0.72      1.30
- *               text 0.82   1.10     1.10   1.09   0.89      1.82
+ *      float32  here 0.17   0.22     0.26   0.26   0.23      0.45
+ *               text 0.29   0.40     0.37   0.47   0.32      0.53
+ *      float64  here 0.43   0.89     0.61   0.68   0.70      1.30
+ *               text 0.79   1.10     0.98   1.19   0.87      1.70
  *
- * Tried and left: a degree less in exp (0.15 ns, but 3.3 ULP); reciprocals by vrcp14 and Newton steps instead of the
- * division in sigmoid (0.33 against 0.26 ns in float32, 0.85 against 0.59 in float64: the divider works beside the
- * multipliers, the Newton steps do not); 8 powers of two instead of 16 in float64's exp (one multiplication more, 0.44
- * against 0.42); two registers at a time (exp the same, tanh 0.25 against 0.22: its tables no longer fit the register
- * file).
+ * Tried and left: a degree less in float32's exp (0.16 ns, but 3.3 ULP); reciprocals by vrcp14 and Newton steps instead
+ * of the division in sigmoid (0.30 against 0.26 ns in float32, 0.74 against 0.61 in float64: the divider works beside
+ * the multipliers, the Newton steps do not); 8 powers of two instead of 16 in float64's exp, and two registers at a time
+ * (the same).  benchmarks/ladders/elementary.md has the other rungs.
  *
  * Template over the dtype of simd.h; empty for other targets.
  */
