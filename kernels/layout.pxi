@@ -7,6 +7,7 @@ cdef enum:
     ALIGN = 64                  # bytes; a cache line and the widest vector
     TILE_MACS = 1 << 18         # multiply-adds of a forward row tile: some microseconds, many times a claim's cost
     LEAST_TILE = 16             # rows
+    SHARED_MACS = 1 << 16       # multiply-adds of a batch forward from which its tiles are cut to be shared out evenly
     MOST_TILE = 128
     INFER_TILES = 8             # of predict and evaluate, which a batch has at least before its tiles grow taller
     BLOCK_ELEMENTS = 1 << 22    # of a block's outputs, inputs and gradients: bounds `work`
@@ -157,8 +158,25 @@ cdef i64 most_tile(const i64 *plan) noexcept nogil:
 
 
 cdef i64 row_tile(const i64 *plan, i64 m) noexcept nogil:
-    """Return the rows of a tile of m rows."""
-    return evenly(m, most_tile(plan))
+    """Return the rows of a tile of m rows: of the tallest ones those that two threads can share out most evenly.
+
+    200 rows of 20-64-64-3 in 7 tiles, not 5, on two threads: 51 us a step, not 55 (Adam, float32), and 93, not 99, in
+    float64; one thread loses 1 %.
+    """
+    cdef i64 tile = evenly(m, most_tile(plan)), best = tile, least = at_least(tile // 2, LEAST_TILE) // 8 * 8
+    if m * plan[N_PARAMETERS] < SHARED_MACS:
+        return tile
+    while tile > least:
+        tile -= 8
+        if longer_half(m, tile) < longer_half(m, best) and (m - 1) % tile >= 7:  # the last one has 8 rows too
+            best = tile
+    return best
+
+
+cdef inline i64 longer_half(i64 m, i64 tile) noexcept nogil:
+    """Return the rows of the first half of the tiles or of the second, whichever has more."""
+    cdef i64 first = (m + tile - 1) // tile // 2 * tile
+    return at_least(first, m - first)
 
 
 cdef i64 infer_rows(const i64 *plan, i64 m) noexcept nogil:

@@ -261,7 +261,7 @@ static void FN(fnn_scale)(i64 n, double a_, void *x_)
 typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, real *s, real *v);
 
 /* `slots` is a constant in every use, so what a rule does not keep costs nothing */
-#define ROW(code, name, prepare, slots) \
+#define DEFINE_STEP_SCALARS(name, slots) \
     FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real *FNN_RESTRICT w, \
                                       const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v) \
     { \
@@ -277,9 +277,30 @@ typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, 
                 v[i] = new.v; \
         } \
     }
+#if FNN_VECTOR_BYTES == 64
+#define DEFINE_STEP_REGISTERS(name, slots) \
+    FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real *w, const real *g, real *s, real *v) \
+    { \
+        const vec a = FN(spread)(k[0]), b = FN(spread)(k[1]), c = FN(spread)(k[2]), e = FN(spread)(k[3]); \
+        for (i64 i = 0; i < n; i += VL) { \
+            const FN(part) lanes = FN(first)((int)(n - i < VL ? n - i : VL)); \
+            vec first = FN(load_part)(s + i, lanes), second = FN(load_part)(v + i, lanes); \
+            const vec old = FN(load_part)(w + i, lanes) * decay; \
+            FN(store_part)(w + i, FN(reg_##name)(old, FN(load_part)(g + i, lanes), &first, &second, a, b, c, e), lanes); \
+            FN(store_part)(s + i, first, lanes); \
+            FN(store_part)(v + i, second, lanes); \
+        } \
+    }
+#else
+#define DEFINE_STEP_REGISTERS DEFINE_STEP_SCALARS
+#endif
+
+#define ROW(code, name, prepare, slots, lanes) DEFINE_STEP_##lanes(name, slots)
 FNN_UPDATES(ROW)
 #undef ROW
-#define ROW(code, name, prepare, slots) [code] = FN(step_##name),
+#undef DEFINE_STEP_SCALARS
+#undef DEFINE_STEP_REGISTERS
+#define ROW(code, name, prepare, slots, lanes) [code] = FN(step_##name),
 static FN(step) *const FN(steps)[] = {FNN_UPDATES(ROW)};
 #undef ROW
 

@@ -170,7 +170,7 @@ void fnn_prepare(int rule, const double *hyper, i64 t, double *scalars, double *
 {
     *decay = 1.0 - hyper[FNN_LR] * hyper[FNN_DECAY];
     switch (rule) {
-#define ROW(code, name, prepare, slots) \
+#define ROW(code, name, prepare, slots, lanes) \
     case code: \
         prepare_##prepare(hyper, t + 1, scalars); \
         break;

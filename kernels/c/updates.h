@@ -10,16 +10,16 @@
 /* columns of hyper */
 enum { FNN_LR, FNN_DECAY, FNN_FIRST, FNN_SECOND, FNN_EPSILON, FNN_N_HYPER };
 
-/* ROW(code, name, prepare, slots) */
+/* ROW(code, name, prepare, slots, lanes); lanes as in dense.h */
 #define FNN_UPDATES(ROW) \
-    ROW(0, sgd, plain, 0) \
-    ROW(1, momentum, plain, 1) \
-    ROW(2, nesterov, plain, 1) \
-    ROW(3, adam, adam, 2) \
-    ROW(4, adamw, adam, 2) \
-    ROW(5, rmsprop, rmsprop, 1)
+    ROW(0, sgd, plain, 0, SCALARS) \
+    ROW(1, momentum, plain, 1, SCALARS) \
+    ROW(2, nesterov, plain, 1, SCALARS) \
+    ROW(3, adam, adam, 2, REGISTERS) \
+    ROW(4, adamw, adam, 2, REGISTERS) \
+    ROW(5, rmsprop, rmsprop, 1, SCALARS)
 
-#define ROW(code, name, prepare, slots) FNN_RULE_##name = code,
+#define ROW(code, name, prepare, slots, lanes) FNN_RULE_##name = code,
 enum { FNN_UPDATES(ROW) FNN_N_RULES };
 #undef ROW
 
@@ -112,5 +112,46 @@ RULE(rmsprop)
 
 #undef RULE
 #undef UNUSED
+
+/* adam on a register of AVX-512.  Square root and division share one unit, and take 25 cycles a register of float64
+ * between them; with the division by approximation (2^-14) and Newton's steps beside the square root it is 17.  Within
+ * 1 ULP of the division; where d is infinite 0, as it should be, not infinity times 0. */
+#if FNN_VECTOR_BYTES == 64
+FNN_INLINE vec FN(quotient)(vec x, vec d)
+{
+#if FNN_BITS == 32
+    const __m512 r = _mm512_rcp14_ps((__m512)d), q = _mm512_mul_ps((__m512)x, r);
+    const __mmask16 finite = _mm512_cmp_ps_mask((__m512)d, _mm512_set1_ps(INFINITY), _CMP_NEQ_UQ);
+    return (vec)_mm512_maskz_fmadd_ps(finite, r, _mm512_fnmadd_ps((__m512)d, q, (__m512)x), q);
+#else
+    const __m512d rough = _mm512_rcp14_pd((__m512d)d);
+    const __m512d r = _mm512_fmadd_pd(rough, _mm512_fnmadd_pd((__m512d)d, rough, _mm512_set1_pd(1.0)), rough);
+    const __m512d q = _mm512_mul_pd((__m512d)x, r);
+    const __mmask8 finite = _mm512_cmp_pd_mask((__m512d)d, _mm512_set1_pd(INFINITY), _CMP_NEQ_UQ);
+    return (vec)_mm512_maskz_fmadd_pd(finite, r, _mm512_fnmadd_pd((__m512d)d, q, (__m512d)x), q);
+#endif
+}
+
+FNN_INLINE vec FN(reg_root)(vec x)
+{
+#if FNN_BITS == 32
+    return (vec)_mm512_sqrt_ps((__m512)x);
+#else
+    return (vec)_mm512_sqrt_pd((__m512d)x);
+#endif
+}
+
+FNN_INLINE vec FN(reg_adam)(vec w, vec g, vec *s, vec *v, vec a, vec b, vec c, vec e)
+{
+    *s = *s + b * (g - *s);
+    *v = *v + c * (g * g - *v);
+    return w - FN(quotient)(a * *s, FN(reg_root)(*v) + e);
+}
+
+FNN_INLINE vec FN(reg_adamw)(vec w, vec g, vec *s, vec *v, vec a, vec b, vec c, vec e)
+{
+    return FN(reg_adam)(w, g, s, v, a, b, c, e);
+}
+#endif
 
 #endif
