@@ -78,17 +78,17 @@ def fit_contest(fit: Fit, toy: bool) -> Contest:
 
 
 def row_contest(sizes: tuple[int, ...], dtype: str, toy: bool) -> Contest:
-    """Return predict_proba for one row on either side, and the predictor."""
+    """Return predict_proba for one row on either side, and the predictor, which takes it as a vector."""
     X, y = made(Fit("", ("classes", 300, sizes[0], sizes[-1]), dtype))
     theirs = estimator(SKLEARN, "MLPClassifier")(sizes[1:-1], max_iter=1, random_state=0).fit(X, y)
     ours = fastnn.from_sklearn(theirs)
-    row, call = X[:1], ours.predictor(method="predict_proba")
+    row, one, call = X[:1], X[0], ours.predictor(method="predict_proba")
     present = [
         Competitor(label(SKLEARN, threads), partial(theirs.predict_proba, row), threads, facts={"side": SKLEARN})
         for threads in thread_counts(toy)
     ]  # fmt: skip
     present.append(Competitor(FASTNN, partial(ours.predict_proba, row), facts={"side": FASTNN}))
-    present.append(Competitor(PREDICTOR, lambda: call(row), facts={"side": PREDICTOR}))
+    present.append(Competitor(PREDICTOR, lambda: call(one)[None], facts={"side": PREDICTOR}))
     return Contest(present, present[0].name, 1e-9 if dtype == "float64" else 1e-4)
 
 
