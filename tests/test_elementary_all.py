@@ -24,6 +24,7 @@ cython_kernels = pytest.importorskip("fastnn.kernels.cython_kernels", exc_type=I
 
 # Largest error in units in the last place of the exact result, any CPU target: the promise of kernels/elementary.py.
 BOUNDS = {"exp": 1.5, "expm1": 1.5, "log": 1.0, "log1p": 2.0, "tanh": 2.0, "sigmoid": 2.5, "softplus": 2.5, "erf": 2.0}
+BOUNDS_F64 = {**BOUNDS, "sigmoid": 2.0}
 CODES = {f.name: (1, f.code) for f in elementary.FUNCTIONS} | {a.name: (0, a.code) for a in activations.ACTIVATIONS}
 CHUNK = 1 << 20  # float32: what a thread looks at in one go
 SAMPLES = 1_000_000  # float64: the same
@@ -68,12 +69,12 @@ def worst(name, x):
     return float(error[at]), x[at].item()
 
 
-def check(name, chunks):
+def check(name, chunks, bounds=BOUNDS):
     """Hold the worst error over all chunks, made and judged on all cores, to the bound."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         error, at = max(pool.map(lambda chunk: worst(name, chunk()), chunks))
     print(f"{cython_kernels.info()['target']} {name}: {error:.3f} ULP at {at!r}")
-    assert 0 < error <= BOUNDS[name], f"{name}: {error:.3f} ULP at {at!r}"
+    assert 0 < error <= bounds[name], f"{name}: {error:.3f} ULP at {at!r}"
 
 
 # ---- float32
@@ -149,13 +150,13 @@ needs_wide = pytest.mark.skipif(not WIDE, reason="np.longdouble is no wider than
 @needs_wide
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_hundred_million_of_float64(name):
-    check(name, [around(name, seed, SAMPLES) for seed in range(100)])
+    check(name, [around(name, seed, SAMPLES) for seed in range(100)], BOUNDS_F64)
 
 
 @needs_wide
 @pytest.mark.parametrize("name", BREAKS)
 def test_some_of_float64(name):
-    check(name, [around(name, 0, SAMPLES // 4)])
+    check(name, [around(name, 0, SAMPLES // 4)], BOUNDS_F64)
 
 
 def by_decimal(name, v):
