@@ -78,6 +78,23 @@ def test_scikit_learn_takes_them_too(task):
     assert difference(parameters, others) < 1e-4
 
 
+@pytest.mark.parametrize("name", ["PyTorch", "PyTorch compiled", "JAX"])
+def test_the_frameworks_take_them_too(name):
+    """In a process of their own: what they import warns, and threads of theirs would outlive the test."""
+    task = TASKS[1]
+    try:
+        worker = Worker(name, 1)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    try:
+        losses, parameters = worker.ask("curve", task, 3)
+    finally:
+        worker.close()
+    expected, others = NumpyByHand(1).curve(task, 3)
+    assert difference(losses, expected) < 1e-5
+    assert difference(parameters, others) < 1e-4
+
+
 def test_the_first_rows_of_a_task_are_those_of_the_whole():
     task = TASKS[0]
     part = task.with_rows(20)

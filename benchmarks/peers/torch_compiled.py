@@ -43,6 +43,7 @@ class TorchCompiled(Torch):
             began = time.perf_counter()
             rate = torch.tensor(0.0)
             with torch.no_grad():
+                kept[-1].add_(1)
                 self.compiled(*kept, self.X, self.y, torch.arange(task.batch), rate)
             seconds.append(time.perf_counter() - began)
         return seconds[0] - seconds[1]
@@ -65,7 +66,6 @@ class TorchCompiled(Torch):
                 for p, g in zip(parameters, gradients, strict=True):
                     p.sub_(rate * g)
                 return value
-            count.add_(1)
             root = torch.sqrt(1 - BETA_2**count).float()
             scaled = rate * root / (1 - BETA_1**count).float()
             for p, g, m, v in zip(parameters, gradients, *slots, strict=True):
@@ -83,6 +83,7 @@ class TorchCompiled(Torch):
             for rows, r in zip(batches, rates.unbind(), strict=True):
                 # A short last batch would be compiled for itself; once per epoch it may as well run as it is.
                 step = self.compiled if len(rows) == batch else self.plain
+                self.count.add_(1)  # compiled, the powers would take it as it was before: 1 - beta^0 divides by 0
                 losses.append(step(self.parameters, self.slots, self.count, self.X, self.y, rows, r))
             return float(torch.stack(losses) @ torch.tensor([float(len(b)) for b in batches])) / len(order)
 
