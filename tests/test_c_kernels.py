@@ -354,7 +354,7 @@ def test_slabs(table, rng, real, registers, m, k, sgd):
     table.slab_forward(m, n, k, rows, offset, at(W), at(P), ctypes.addressof(fetch))
     close(P[:m], x @ W, (k + 4) * eps(real) * (np.abs(x) @ np.abs(W)))
     assert (P[m] == MARK).all(), "wrote behind P"
-    assert fetch.left < m, "asked for nothing"
+    assert fetch.left < m or k < 4, "asked for nothing"
 
     dZ, C = randn(rng, (m, n), real), randn(rng, (k + 1, n), real)
     before, product = C.astype(np.float64), x.T @ dZ

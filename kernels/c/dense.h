@@ -222,6 +222,20 @@ static void FN(fnn_column_sums)(i64 m, i64 n, const void *A_, i64 a_row, i64 a_c
     real *out = out_;
     i64 j = 0;
     if (a_col == 1) {
+        for (; j + 4 * VL <= n; j += 4 * VL) { /* side by side: an addition waits for the one before */
+            vec s[4];
+            FNN_UNROLL
+            for (int r = 0; r < 4; r++)
+                s[r] = accumulate ? FN(load)(out + j + r * VL) : (vec){0};
+            for (i64 i = 0; i < m; i++) {
+                FNN_UNROLL
+                for (int r = 0; r < 4; r++)
+                    s[r] += FN(load)(A + i * a_row + j + r * VL);
+            }
+            FNN_UNROLL
+            for (int r = 0; r < 4; r++)
+                FN(store)(out + j + r * VL, s[r]);
+        }
         for (; j < n; j += VL) {
             const FN(part) lanes = FN(first)((int)(n - j < VL ? n - j : VL));
             vec s = accumulate ? FN(load_part)(out + j, lanes) : (vec){0};

@@ -5,18 +5,23 @@
 
 FNN_INLINE i64 FN(row_at)(const i64 *rows, i64 first, i64 i) { return rows ? rows[i] : first + i; }
 
-/* ---- dense: out_ij = real(x_ij) * scale */
+/* ---- dense: out_ij = real(x_ij) * scale.  Rows lie anywhere: those about FNN_AHEAD bytes ahead are asked for. */
+
+#ifndef FNN_AHEAD
+#define FNN_AHEAD 512
+#endif
 
 #define DEFINE_GATHER(name, type) \
     FNN_FUNCTION void FN(gather_##name)(const fnn_rows *X, const i64 *rows, i64 first, i64 m, \
                                         real *FNN_RESTRICT out) \
     { \
         const i64 n = X->n_in, step = X->col_step, out_row = X->out_row ? X->out_row : n; \
+        const i64 ahead = 1 + FNN_AHEAD / (n * (i64)sizeof(type) + 1); \
         const real scale = (real)X->scale; \
         for (i64 i = 0; i < m; i++, out += out_row) { \
             const type *x = (const type *)X->data + FN(row_at)(rows, first, i) * X->row_step; \
             const type *next = \
-                i + 1 < m ? (const type *)X->data + FN(row_at)(rows, first, i + 1) * X->row_step : x; \
+                i + ahead < m ? (const type *)X->data + FN(row_at)(rows, first, i + ahead) * X->row_step : x; \
             if (step != 1) { \
                 for (i64 j = 0; j < n; j++) \
                     out[j] = (real)x[j * step] * scale; \

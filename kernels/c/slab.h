@@ -139,25 +139,29 @@ FNN_INLINE void FN(run_slab_backward)(i64 k, const real *const *x, i64 offset, c
     }
 }
 
-typedef void FN(slab_tile)(i64 k, const real *const *x, i64 offset, const real *B, real *C, i64 n, const FN(sgd) *step,
-                           fnn_fetch *fetch);
+/* `blocks` tiles one below the other */
+typedef void FN(slab_tile)(i64 blocks, i64 k, const real *const *x, i64 offset, const real *B, real *C, i64 n,
+                           const FN(sgd) *step, fnn_fetch *fetch);
 #define DEFINE(rows, registers) \
-    FNN_FUNCTION void FN(slab_forward_##rows##_##registers)(i64 k, const real *const *x, i64 offset, const real *B, \
-                                                            real *C, i64 n, const FN(sgd) *step, fnn_fetch *fetch) \
+    FNN_FUNCTION void FN(slab_forward_##rows##_##registers)(i64 blocks, i64 k, const real *const *x, i64 offset, \
+                                                            const real *B, real *C, i64 n, const FN(sgd) *step, \
+                                                            fnn_fetch *fetch) \
     { \
         (void)step; \
-        FN(run_slab_forward)(k, x, offset, B, C, n, fetch, rows, registers); \
+        for (; blocks > 0; blocks--, x += rows, C += rows * n) \
+            FN(run_slab_forward)(k, x, offset, B, C, n, fetch, rows, registers); \
     } \
-    FNN_FUNCTION void FN(slab_backward_##rows##_##registers)(i64 k, const real *const *x, i64 offset, const real *B, \
-                                                             real *C, i64 n, const FN(sgd) *step, fnn_fetch *fetch) \
+    FNN_FUNCTION void FN(slab_backward_##rows##_##registers)(i64 blocks, i64 k, const real *const *x, i64 offset, \
+                                                             const real *B, real *C, i64 n, const FN(sgd) *step, \
+                                                             fnn_fetch *fetch) \
     { \
         if (step && step->plain) { \
             const FN(sgd) plain = {.lr = step->lr, .plain = 1}; \
-            FN(run_slab_backward)(k, x, offset, B, C, n, &plain, fetch, rows, registers); \
-        } else if (step) { \
-            FN(run_slab_backward)(k, x, offset, B, C, n, step, fetch, rows, registers); \
+            for (; blocks > 0; blocks--, offset += rows, C += rows * n) \
+                FN(run_slab_backward)(k, x, offset, B, C, n, &plain, fetch, rows, registers); \
         } else { \
-            FN(run_slab_backward)(k, x, offset, B, C, n, NULL, fetch, rows, registers); \
+            for (; blocks > 0; blocks--, offset += rows, C += rows * n) \
+                FN(run_slab_backward)(k, x, offset, B, C, n, step, fetch, rows, registers); \
         } \
     }
 #define ROWS(rows) DEFINE(rows, 1) DEFINE(rows, 2)
@@ -195,14 +199,14 @@ FNN_INLINE void FN(slab_product)(i64 m, i64 n, i64 k, const real *const *x, i64 
                                  const FN(sgd) *step, fnn_fetch *fetch, int back)
 {
     const i64 most = n > VL && k < FNN_SHORT ? 4 : FNN_MR, blocks = (m + most - 1) / most;
-    const i64 even = m / blocks, longer = m % blocks; /* so many blocks have a row more */
+    const i64 longer = m % blocks; /* so many blocks have a row more than the others */
     i64 i = 0;
-    for (i64 block = 0; block < blocks; block++) {
-        const int rows = (int)(even + (block < longer));
-        for (i64 j = 0; j < n; j += 2 * VL)
-            FN(slab_tiles)[back][rows - 1][n - j > VL](k, back ? x : x + i, back ? offset + i : offset, B + j,
+    for (int more = 1; more >= 0; more--) {
+        const i64 rows = m / blocks + more, count = more ? longer : blocks - longer;
+        for (i64 j = 0; count && j < n; j += 2 * VL)
+            FN(slab_tiles)[back][rows - 1][n - j > VL](count, k, back ? x : x + i, back ? offset + i : offset, B + j,
                                                        C + i * n + j, n, step, fetch);
-        i += rows;
+        i += count * rows;
     }
 }
 
