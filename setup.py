@@ -1,8 +1,8 @@
 """Build the one compiled extension: the same C file once per CPU target, chosen from at import.
 
 ``fastnn.kernels.cython_kernels`` is the Cython door plus ``kernels/c/kernels.dispatch.c``, compiled once for each name
-in `targets_for` with its symbols suffixed, plus ``select.c`` and ``pool.c``.  Everything else about the distribution is
-in ``pyproject.toml``.
+in `targets_for` with its symbols suffixed, plus ``select.c``, ``pool.c`` and ``team.c``.  Everything else about the
+distribution is in ``pyproject.toml``.
 """
 
 import copy
@@ -158,7 +158,7 @@ def describe_extension() -> Extension:
     rooms = [f"kernels/{name}" for name in sorted(os.listdir("kernels")) if name.endswith((".pxi", ".pxd"))]
     return Extension(
         "fastnn.kernels.cython_kernels",
-        ["kernels/cython_kernels.pyx", f"{SOURCES}/pool.c"],
+        ["kernels/cython_kernels.pyx", f"{SOURCES}/pool.c", f"{SOURCES}/team.c"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         depends=headers + rooms,
     )

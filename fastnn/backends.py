@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 BACKENDS = ("cython", "numba", "numpy")
-MOST_THREADS = 256  # as kernels/c/pool.c has it
+MOST_THREADS = 256  # as kernels/c/atomics.h has it
 REMEDIES = {
     "cython": "pip install --force-reinstall --only-binary fastnn-kernels fastnn-kernels",
     "numba": 'pip install "fastnn-kernels[numba]"',

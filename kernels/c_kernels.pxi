@@ -98,6 +98,12 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef void (*fnn_body)(void *context, i64 chunk, int participant) noexcept nogil
     void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context)
+    ctypedef struct fnn_member:
+        pass
+    ctypedef void (*fnn_program)(void *context, fnn_member *member) noexcept nogil
+    void fnn_team_run(int threads, fnn_program program, void *context)
+    void fnn_team_phase(fnn_member *member, i64 chunks, fnn_body body, void *context)
+    int fnn_team_id(const fnn_member *member)
     int fnn_pool_threads()
     int fnn_pool_most_used()
     void fnn_pool_reset_statistics()

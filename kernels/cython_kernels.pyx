@@ -38,7 +38,7 @@ include "surface.pxi"
 
 cdef enum:
     WORTH_RELEASING = 40_000    # multiply-adds: about two microseconds
-    MOST_THREADS = 256          # as pool.c has it
+    MOST_THREADS = 256          # as atomics.h has it
 
 cdef const fnn_kernels *FLOAT = NULL
 cdef const fnn_kernels *DOUBLE = NULL
@@ -515,11 +515,13 @@ def train(
     cnp.ndarray losses not None, threads,
 ):
     cdef Job j
-    cdef i64 n = cnp.PyArray_DIM(starts, 0) - 1, hyper_columns = cnp.PyArray_DIM(hyper, 1), longest = 0, i, done
-    cdef const i64 *order_at = <const i64 *>cnp.PyArray_DATA(order)
-    cdef const i64 *starts_at = <const i64 *>cnp.PyArray_DATA(starts)
-    cdef const double *hyper_at = <const double *>cnp.PyArray_DATA(hyper)
-    cdef double *losses_at = <double *>cnp.PyArray_DATA(losses)
+    cdef Training training
+    cdef i64 longest = 0, i
+    training.job = &j
+    training.order, training.starts = <const i64 *>cnp.PyArray_DATA(order), <const i64 *>cnp.PyArray_DATA(starts)
+    training.n = cnp.PyArray_DIM(starts, 0) - 1
+    training.hyper, training.hyper_columns = <const double *>cnp.PyArray_DATA(hyper), cnp.PyArray_DIM(hyper, 1)
+    training.losses = <double *>cnp.PyArray_DATA(losses)
     start_job(&j, plan, consts, theta, X, indices, indptr, threads_of(threads))
     set_targets(&j, loss, T, weights)
     set_dropout(&j, key, t)
@@ -528,12 +530,12 @@ def train(
     set_state(&j, state)
     j.clips = j.consts[CLIP_NORM] > 0
     j.in_place = False  # the rows are picked by order
-    for i in range(n):
-        longest = at_least(longest, starts_at[i + 1] - starts_at[i])
+    for i in range(training.n):
+        longest = at_least(longest, training.starts[i + 1] - training.starts[i])
     lay_out_block(&j, longest, True, aligned(cnp.PyArray_DATA(work)))
     with nogil:
-        done = run_train(&j, order_at, starts_at, n, hyper_at, hyper_columns, losses_at)
-    return done
+        fnn_team_run(team_size(&j, longest), train_as_member, &training)
+    return training.done
 
 
 # ---- the same pieces, timed

@@ -141,7 +141,7 @@ cdef void weigh_or_gather_chunk(void *context, i64 chunk, int participant) noexc
 cdef void forward_layers(Job *j) noexcept nogil:
     cdef i64 n_in, n_out
     if not j.in_place and not j.X.index_bytes and not j.gathered:
-        fnn_pool_run(j.threads, row_chunks(j.m), gather_chunk, j)
+        run_phase(j, row_chunks(j.m), gather_chunk)
     for layer in range(1, j.plan[N_LAYERS] + 1):
         j.layer = layer
         n_in, n_out = layer_of(j.plan, layer)[N_IN], layer_of(j.plan, layer)[N_OUT]
@@ -149,9 +149,9 @@ cdef void forward_layers(Job *j) noexcept nogil:
             j.grid_rows, j.grid_columns = LOSS_ROWS, n_out
         else:
             layer_grid(j.m, n_out, n_in, &j.grid_rows, &j.grid_columns)
-        fnn_pool_run(j.threads, tiles_of(j.m, n_out, j.grid_rows, j.grid_columns), forward_chunk, j)
+        run_phase(j, tiles_of(j.m, n_out, j.grid_rows, j.grid_columns), forward_chunk)
         if rate_of(j, layer) > 0:
-            fnn_pool_run(j.threads, row_chunks(j.m), drop_chunk, j)
+            run_phase(j, row_chunks(j.m), drop_chunk)
 
 
 cdef void backward_layers(Job *j) noexcept nogil:
@@ -161,9 +161,9 @@ cdef void backward_layers(Job *j) noexcept nogil:
         j.layer = layer
         n_in, n_out = layer_of(j.plan, layer)[N_IN], layer_of(j.plan, layer)[N_OUT]
         layer_grid(j.m, n_in, n_out, &j.grid_rows, &j.grid_columns)
-        fnn_pool_run(j.threads, tiles_of(j.m, n_in, j.grid_rows, j.grid_columns), back_chunk, j)
+        run_phase(j, tiles_of(j.m, n_in, j.grid_rows, j.grid_columns), back_chunk)
         if rate_of(j, layer - 1) > 0:
             j.layer = layer - 1
-            fnn_pool_run(j.threads, row_chunks(j.m), drop_back_chunk, j)
+            run_phase(j, row_chunks(j.m), drop_back_chunk)
     if j.dX != NULL:
-        fnn_pool_run(j.threads, row_chunks(j.m), input_chunk, j)
+        run_phase(j, row_chunks(j.m), input_chunk)

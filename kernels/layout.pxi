@@ -39,6 +39,7 @@ cdef struct Job:
     const i64 *plan
     const double *consts
     int threads
+    fnn_member *member          # NULL outside of a team, whose members have a Job each
     int loss
     char *theta
     char *grad                  # NULL: not wanted
@@ -90,6 +91,7 @@ cdef struct Job:
     int pending                 # the batch before waits for its update
     i64 pad                     # units of the first layer, rounded up to whole registers
     i64 other_tiles             # weight tiles of the other layers
+    i64 slab_most               # rows of the longest batch
     const i64 *rows_after       # of the batch after the next, to be prefetched; m_after 0: none
     i64 m_after
     double next_norm
@@ -99,12 +101,13 @@ cdef struct Job:
     char *slab_state
     char *slab_state_2
     int slab_in_place           # rows of X are read where they are
-    const void **slab_rows[2]   # pointers to the rows of the next batch and of the one before
+    const void **slab_rows[2]   # pointers to the rows of the next batch and of the one before; each member its own
+    i64 slab_rows_step
     char *slab_x                # where they are gathered, if not in place: a slab is done with its old columns by then
     char *slab_products         # per slab, x W
     char *slab_dz               # dz of the first layer, padded
     char *slab_grad             # per participant
-    double *slab_sums           # penalties
+    double *slab_sums[2]        # penalties at the next batch, and at the one before
     # work: rows kept for a block ...
     i64 capacity
     char *passes                # per layer, what the next one takes
@@ -115,7 +118,8 @@ cdef struct Job:
     char *y                     # gathered targets; in `backward` the network's output
     char *w                     # gathered sample weights
     double *tile_sums           # losses of the row tiles
-    double *weight_sums         # penalties, then squared gradients, of the weight tiles
+    double *weight_sums         # penalties of the weight tiles
+    double *norm_sums           # their squared gradients
     # ... or for a tile, one set for each participant
     char *own
     i64 own_step
@@ -302,12 +306,14 @@ cdef void lay_out_slabs(Job *j, i64 rows, char *work, i64 *used) noexcept nogil:
     j.slab_state = reserve(work, used, n_in * padded * j.item)
     j.slab_state_2 = reserve(work, used, n_in * padded * j.item)
     j.slab_x = reserve(work, used, cap * n_in * j.item)
+    j.slab_rows_step = round_up(cap * 8, ALIGN)
     for i in range(2):
-        j.slab_rows[i] = <const void **>reserve(work, used, cap * 8)
+        j.slab_rows[i] = <const void **>reserve(work, used, j.threads * j.slab_rows_step)
     j.slab_products = reserve(work, used, slabs * cap * padded * j.item)
     j.slab_dz = reserve(work, used, cap * padded * j.item)
     j.slab_grad = reserve(work, used, j.threads * slab_grad_bytes(j, slabs))
-    j.slab_sums = <double *>reserve(work, used, slabs * 8)
+    for i in range(2):
+        j.slab_sums[i] = <double *>reserve(work, used, slabs * 8)
 
 
 cdef inline i64 slab_grad_bytes(Job *j, i64 slabs) noexcept nogil:
@@ -333,6 +339,7 @@ cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     j.w = reserve(work, &used, cap * j.item)
     j.tile_sums = <double *>reserve(work, &used, (cap // 8 + 1) * 8)
     j.weight_sums = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
+    j.norm_sums = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
     lay_out_scratch(j, work, &used)
     return used
 

@@ -2,6 +2,10 @@
 #
 # A step takes one of three orders of work, chosen by shape alone: slabs.pxi for batches in front of a wide first layer,
 # layers.pxi for networks that no core's cache holds, tiles.pxi for the others.
+#
+# In `train` all that stands between two phases is executed by every thread, on a Job of its own (c/team.c).  So it writes
+# nothing but its Job, and what it reads of `work` the phase that follows must not write: others may be in it already.
+# That is why penalties and squared gradients have sums of their own, and slabs' penalties two places.
 
 
 # ---- programs that keep a block: gradient, train, backward
@@ -32,10 +36,10 @@ cdef void learn_block(Job *j, i64 penalty_tiles) noexcept nogil:
     if is_layerwise(j):
         forward_layers(j)
         j.row_tiles = row_chunks(j.m)
-        fnn_pool_run(j.threads, j.row_tiles + penalty_tiles, loss_chunk, j)
+        run_phase(j, j.row_tiles + penalty_tiles, loss_chunk)
         backward_layers(j)
     else:
-        fnn_pool_run(j.threads, j.row_tiles + penalty_tiles, learn_chunk, j)
+        run_phase(j, j.row_tiles + penalty_tiles, learn_chunk)
 
 
 cdef int run_batch(Job *j, const i64 *rows, i64 m, double *parts) noexcept nogil:
@@ -57,11 +61,11 @@ cdef int run_batch(Job *j, const i64 *rows, i64 m, double *parts) noexcept nogil
             if j.rule >= 0 and not isfinite(parts[0] + parts[1]):
                 return 0
         if j.last and j.next_m:
-            fnn_pool_run(j.threads, tiles + row_chunks(j.next_m), weigh_or_gather_chunk, j)
+            run_phase(j, tiles + row_chunks(j.next_m), weigh_or_gather_chunk)
             j.x, j.x_next = j.x_next, j.x
             j.gathered = True
         else:
-            fnn_pool_run(j.threads, tiles, weigh_chunk, j)
+            run_phase(j, tiles, weigh_chunk)
         start += j.m
         if j.last:
             break
@@ -86,6 +90,7 @@ cdef i64 run_train(
 ) noexcept nogil:
     cdef i64 i = 0, m, longest = most_slab_rows(j) if slab_count(j) and not j.clips else 0, end
     cdef const i64 *rows
+    cdef double unread[2]
     j.is_sgd = j.rule == 0 and not j.clips
     while i < n:
         end = i
@@ -107,11 +112,48 @@ cdef i64 run_train(
                 j.next_m = 0
         j.norm = weight_of(j, rows, m)
         fnn_prepare(j.rule, hyper + i * hyper_columns, j.t, j.scalars, &j.decay)
-        if not run_batch(j, rows, m, losses + 2 * i):
+        if not run_batch(j, rows, m, losses + 2 * i if losses != NULL else unread):
             return i
         j.t += 1
         i += 1
     return n
+
+
+# ---- train on a team: all members execute run_train, each on a Job of its own
+
+
+cdef struct Training:
+    const Job *job              # which each member copies
+    const i64 *order
+    const i64 *starts
+    i64 n
+    const double *hyper
+    i64 hyper_columns
+    double *losses              # written by the caller alone: a helper may be late, and see the sums of a later step
+    i64 done
+
+
+cdef void train_as_member(void *context, fnn_member *member) noexcept nogil:
+    cdef Training *t = <Training *>context
+    cdef Job j = t.job[0]
+    cdef int id = fnn_team_id(member) if member != NULL else 0, i
+    cdef i64 done
+    j.member = member
+    for i in range(2):
+        j.slab_rows[i] = <const void **>(<char *>j.slab_rows[i] + id * j.slab_rows_step)
+    done = run_train(&j, t.order, t.starts, t.n, t.hyper, t.hyper_columns, t.losses if id == 0 else NULL)
+    if id == 0:
+        t.done = done
+
+
+cdef int team_size(Job *j, i64 longest) noexcept nogil:
+    """Return how many threads train with batches up to `longest` rows: no more than a phase has chunks."""
+    cdef i64 tiles = weight_tiles(j.plan, j.X.index_bytes), height
+    if slab_count(j) and not j.clips and longest <= most_slab_rows(j):
+        return <int>at_most(j.threads, slab_count(j))
+    longest = at_most(longest, block_rows(j.plan))
+    height = row_tile(j.plan, longest)
+    return <int>at_most(j.threads, at_least(tiles, (longest + height - 1) // height))
 
 
 cdef void run_backward(Job *j, i64 m) noexcept nogil:
@@ -121,12 +163,12 @@ cdef void run_backward(Job *j, i64 m) noexcept nogil:
         j.last = 0  # nothing follows from this gradient
         if is_layerwise(j):
             forward_layers(j)
-            fnn_pool_run(j.threads, row_chunks(j.m), given_chunk, j)
+            run_phase(j, row_chunks(j.m), given_chunk)
             backward_layers(j)
         else:
-            fnn_pool_run(j.threads, j.row_tiles, pull_back_chunk, j)
+            run_phase(j, j.row_tiles, pull_back_chunk)
         if j.grad != NULL:
-            fnn_pool_run(j.threads, weight_tiles(j.plan, j.X.index_bytes), weigh_chunk, j)
+            run_phase(j, weight_tiles(j.plan, j.X.index_bytes), weigh_chunk)
         start += j.m
         if start >= m:
             return

@@ -10,10 +10,10 @@
 # 784-16-16-10 in batches of 32, two threads: 24 ms an epoch against 38 by row tiles (benchmarks/ladders/epoch.md).
 
 
-cdef void copy_padded(Job *j, char *theta, char *padded, int out) noexcept nogil:
-    """Copy W1, or a slot of it, from theta to its padded place; back where `out`."""
+cdef void copy_padded(Job *j, i64 start, i64 end, char *theta, char *padded, int out) noexcept nogil:
+    """Copy rows of W1, or of a slot of it, from theta to their padded place; back where `out`."""
     cdef i64 n = layer_of(j.plan, 1)[N_OUT], row
-    for row in range(j.plan[FEATURES]):
+    for row in range(start, end):
         if out:
             memcpy(theta + row * n * j.item, padded + row * j.pad * j.item, n * j.item)
         else:
@@ -21,13 +21,28 @@ cdef void copy_padded(Job *j, char *theta, char *padded, int out) noexcept nogil
             memcpy(padded + row * j.pad * j.item, theta + row * n * j.item, n * j.item)
 
 
-cdef void move_first_layer(Job *j, int out) noexcept nogil:
+cdef void move_slab(Job *j, i64 slab, int out) noexcept nogil:
     cdef i64 at = layer_of(j.plan, 1)[W_AT] * j.item
-    copy_padded(j, j.theta + at, j.slab_theta, out)
+    cdef i64 start = slab_from(j, slab, j.slabs), end = slab_from(j, slab + 1, j.slabs)
+    copy_padded(j, start, end, j.theta + at, j.slab_theta, out)
     if j.state != NULL:
-        copy_padded(j, j.state + at, j.slab_state, out)
+        copy_padded(j, start, end, j.state + at, j.slab_state, out)
     if j.state_2 != NULL:
-        copy_padded(j, j.state_2 + at, j.slab_state_2, out)
+        copy_padded(j, start, end, j.state_2 + at, j.slab_state_2, out)
+
+
+cdef void enter_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Before the first batch: a slab's weights to their place; behind them, the padding of dz."""
+    cdef Job *j = <Job *>context
+    if chunk < j.slabs:
+        move_slab(j, chunk, False)
+    else:
+        memset(j.slab_dz, 0, j.slab_most * j.pad * j.item)
+
+
+cdef void leave_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """After the last: a slab's weights back to theta."""
+    move_slab(<Job *>context, chunk, True)
 
 
 cdef void update_slab(Job *j, i64 slab, i64 start, i64 width, fnn_fetch *fetch, int participant) noexcept nogil:
@@ -79,9 +94,9 @@ cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
             X = j.X
             X.data, X.n_in, X.out_row = fetch.base, width, j.plan[FEATURES]
             j.k.gather(&X, j.next_rows, 0, j.next_m, j.slab_x + start * j.item)
-        j.slab_sums[slab] = 0
+        j.slab_sums[0][slab] = 0
         if j.consts[CONST_COLUMNS + L2] > 0:
-            j.slab_sums[slab] = 0.5 * l2_for(j, 1, j.next_norm) * j.k.sum_squares(width * j.pad, W)
+            j.slab_sums[0][slab] = 0.5 * l2_for(j, 1, j.next_norm) * j.k.sum_squares(width * j.pad, W)
         j.k.slab_forward(j.next_m, j.pad, width, j.slab_rows[0], start, W,
                          j.slab_products + slab * j.next_m * j.pad * j.item, &fetch)
 
@@ -90,6 +105,7 @@ cdef void point_at_rows(Job *j) noexcept nogil:
     """Say where the rows of the next batch lie: in X, or where the slabs will gather them."""
     cdef i64 i
     j.slab_rows[0], j.slab_rows[1] = j.slab_rows[1], j.slab_rows[0]
+    j.slab_sums[0], j.slab_sums[1] = j.slab_sums[1], j.slab_sums[0]
     for i in range(j.next_m):
         if j.slab_in_place:
             j.slab_rows[0][i] = <const char *>j.X.data + j.next_rows[i] * j.X.row_step * j.item
@@ -117,7 +133,7 @@ cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept n
 cdef double penalty_of(Job *j) noexcept nogil:
     """Return the penalty: the slabs', then the other layers'."""
     cdef i64 tiles = weight_tiles(j.plan, 0)
-    return add_up(j.slab_sums, j.slabs) + add_up(j.weight_sums + tiles - j.other_tiles, j.other_tiles)
+    return add_up(j.slab_sums[0], j.slabs) + add_up(j.weight_sums + tiles - j.other_tiles, j.other_tiles)
 
 
 cdef i64 run_slabs(
@@ -125,16 +141,17 @@ cdef i64 run_slabs(
     double *losses
 ) noexcept nogil:
     """Train on batches begin ... end - 1; return the first that was not finished, or end."""
-    cdef i64 i, rows_per_tile, unused_rows, unused_columns
+    cdef i64 i, unused_rows, unused_columns
     cdef int penalised = is_penalised(j)
+    cdef double loss, penalty
     j.slabs = <int>slab_count(j)
     j.other_tiles = weight_tiles(j.plan, 0) - weight_grid(j.plan, 1, 0, &unused_rows, &unused_columns)
     j.slab_in_place = (
         j.X.x_dtype == (FNN_FLOAT64 if j.item == 8 else FNN_FLOAT32) and j.X.scale == 1 and j.X.col_step == 1
     )
     j.pending = False
-    move_first_layer(j, False)
-    memset(j.slab_dz, 0, most_slab_rows_of(j, starts, begin, end) * j.pad * j.item)
+    j.slab_most = most_slab_rows_of(j, starts, begin, end)
+    run_phase(j, j.slabs + 1, enter_chunk)
     i = begin
     while True:
         j.next_m = j.m_after = 0
@@ -147,7 +164,7 @@ cdef i64 run_slabs(
         if j.pending:
             fnn_prepare(j.rule, hyper + (i - 1) * hyper_columns, j.t, j.scalars, &j.decay)
             set_sgd(j, 1, j.sgd)
-        fnn_pool_run(j.threads, j.slabs + (j.other_tiles if j.pending else 0), slab_chunk, j)
+        run_phase(j, j.slabs + (j.other_tiles if j.pending else 0), slab_chunk)
         j.t += j.pending
         j.pending = False
         if i == end:
@@ -156,14 +173,18 @@ cdef i64 run_slabs(
         j.norm = j.next_norm
         j.tile = slab_tile(j.m)
         j.row_tiles = (j.m + j.tile - 1) // j.tile
-        fnn_pool_run(j.threads, j.row_tiles + (j.other_tiles if penalised else 0), slab_learn_chunk, j)
-        losses[2 * i] = add_up(j.tile_sums, j.row_tiles)
-        losses[2 * i + 1] = penalty_of(j) if penalised else 0
-        if not isfinite(losses[2 * i] + losses[2 * i + 1]):
+        run_phase(j, j.row_tiles + (j.other_tiles if penalised else 0), slab_learn_chunk)
+        loss = add_up(j.tile_sums, j.row_tiles)
+        penalty = penalty_of(j) if penalised else 0
+        if losses != NULL:
+            losses[2 * i], losses[2 * i + 1] = loss, penalty
+        if not isfinite(loss + penalty):
+            if losses == NULL:
+                return i  # a helper, for whom these may be other sums: the caller goes on
             break
         j.pending = True
         i += 1
-    move_first_layer(j, True)
+    run_phase(j, j.slabs, leave_chunk)
     j.slabs = 0
     j.next_m = 0
     return i

@@ -94,6 +94,14 @@ cdef double add_up(const double *sums, i64 n) noexcept nogil:
     return total
 
 
+cdef inline void run_phase(Job *j, i64 chunks, fnn_body body) noexcept nogil:
+    """Run body(j, chunk, participant) for all chunks and return when that is done: on the team, or on the pool."""
+    if j.member == NULL:
+        fnn_pool_run(j.threads, chunks, body, j)
+    else:
+        fnn_team_phase(j.member, chunks, body, j)
+
+
 # ---- phase 1: row tiles
 
 
@@ -323,9 +331,9 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
                 j.k.axpy(tile.columns, l2, weights_at(j, j.theta, tile.layer) + at + i * n_out * j.item,
                          dW + at + i * n_out * j.item)
     if j.clips:
-        j.weight_sums[chunk] = sum_squares_of(j, &tile, dW)
+        j.norm_sums[chunk] = sum_squares_of(j, &tile, dW)
         if a[BIAS] and tile.row == 0:
-            j.weight_sums[chunk] += j.k.sum_squares(tile.columns, db)
+            j.norm_sums[chunk] += j.k.sum_squares(tile.columns, db)
     elif j.rule >= 0:
         update_tile(j, &tile)
 
@@ -349,6 +357,6 @@ cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexce
 
 
 cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:
-    cdef double size = sqrt(add_up(j.weight_sums, tiles)), limit = j.consts[CLIP_NORM]
+    cdef double size = sqrt(add_up(j.norm_sums, tiles)), limit = j.consts[CLIP_NORM]
     j.clip_factor = limit / size if size > limit else 1.0
-    fnn_pool_run(j.threads, tiles, clipped_update_chunk, j)
+    run_phase(j, tiles, clipped_update_chunk)

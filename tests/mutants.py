@@ -24,11 +24,11 @@ from pathlib import Path
 from mutations import MUTANTS, QUICK_BUILD
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("test_formulas.py", "test_programs.py", "test_gradients.py", "test_agreement.py", "test_pieces.py",
-         "test_surface_kernel.py", "test_quick_doors.py", "test_orders_of_work.py")  # fmt: skip
+TESTS = ("test_team.py", "test_formulas.py", "test_programs.py", "test_gradients.py", "test_agreement.py",
+         "test_pieces.py", "test_surface_kernel.py", "test_quick_doors.py", "test_orders_of_work.py")  # fmt: skip
 # What is tried before all of TESTS where compiling is slow: training needs one program and meets most mistakes.
 FIRST = {"numba": ("tests/test_programs.py", "-k", "test_train and not composition")}
-HELPERS = ("conftest.py", "kernels_common.py", "kernels_oracle.py", "golden_curve.py")
+HELPERS = ("conftest.py", "kernels_common.py", "kernels_oracle.py", "golden_curve.py", "team_check.c")
 BACKENDS = ("numpy", "numba", "cython")
 TIMEOUT = 1800  # seconds for one run of the tests; a mutant that hangs is caught too
 

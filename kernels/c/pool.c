@@ -1,4 +1,4 @@
-/* pool.c: the thread pool behind kernels.h's four functions.
+/* pool.c: the thread pool behind kernels.h's fnn_pool functions; team.c builds on it.
  *
  * Every participant has a range of the chunks to itself and claims from its front; whoever has none left takes from the
  * back of the others, but looks up from its own place for a moment first (PATIENCE).  So the same thread meets the same
@@ -19,56 +19,7 @@
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
-#include "kernels.h"
-
-#define FNN_POOL_MOST 256
-#define SPINS 3000       /* pauses before a thread sleeps: 30-100 us, longer than the gaps inside a fit */
-#define PATIENCE 8       /* pauses before a thread takes another's chunks: 0.1-0.3 us, longer than the way of a line */
-#define YIELD_EVERY 128  /* beside busy neighbours a fit on two threads took 76-111 ms with this, 137-218 ms without */
-
-/* ---- atomics: sequentially consistent, on 64-bit words */
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-typedef volatile i64 atomic_word;
-static i64 load(atomic_word *a) { return _InterlockedOr64(a, 0); }
-static i64 peek(atomic_word *a) { i64 value = *a; _ReadWriteBarrier(); return value; }
-static void store(atomic_word *a, i64 value) { _InterlockedExchange64(a, value); }
-static i64 add(atomic_word *a, i64 value) { return _InterlockedExchangeAdd64(a, value) + value; }
-static int swap_if(atomic_word *a, i64 *expected, i64 value)
-{
-    i64 seen = _InterlockedCompareExchange64(a, value, *expected);
-    int done = seen == *expected;
-    *expected = seen;
-    return done;
-}
-#else
-#include <stdatomic.h>
-typedef _Atomic i64 atomic_word;
-static i64 load(atomic_word *a) { return atomic_load(a); }
-static i64 peek(atomic_word *a) { return atomic_load_explicit(a, memory_order_relaxed); }
-static void store(atomic_word *a, i64 value) { atomic_store(a, value); }
-static i64 add(atomic_word *a, i64 value) { return atomic_fetch_add(a, value) + value; }
-static int swap_if(atomic_word *a, i64 *expected, i64 value)
-{
-    return atomic_compare_exchange_weak(a, expected, value);
-}
-#endif
-
-static void pause_briefly(void)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-#if defined(_M_X64) || defined(_M_IX86)
-    _mm_pause();
-#elif defined(_M_ARM64)
-    __yield();
-#endif
-#elif defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ __volatile__("isb");
-#endif
-}
+#include "atomics.h"
 
 /* ---- threads: a lock, a condition, a detached thread, on either system */
 
@@ -132,6 +83,7 @@ typedef struct {
     fnn_body body;            /* written while no chunk of the range is open or unfinished */
     void *context;
     i64 run;                  /* its number */
+    int forgotten;            /* its helper's own: the chunk that it is coming from is not to be reported */
     char apart_1[64];
     gate gate;
     atomic_word asleep;
@@ -141,6 +93,7 @@ static struct {
     atomic_word busy;         /* 1 while a caller uses the pool */
     atomic_word started;      /* helpers alive */
     atomic_word most_used;
+    atomic_word sleepers;
     int watching;             /* forks */
     i64 runs;
     char apart_0[64];
@@ -168,8 +121,12 @@ static i64 take_range(i64 id, i64 whose, i64 *run)
         const i64 left = whose == id ? seen + ((i64)1 << FIRST_AT) : seen - 1;
         if (!swap_if(&p->range, &seen, left)) continue;
         p->body(p->context, whose == id ? first_of(seen) : last_of(seen) - 1, (int)id);
-        done++;
-        *run = p->run;
+        if (pool.all[id].forgotten) {
+            pool.all[id].forgotten = 0;
+        } else {
+            done++;
+            *run = p->run;
+        }
         seen = peek(&p->range);
     }
     return done;
@@ -184,30 +141,48 @@ static void spin(int n)
         pause_briefly();
 }
 
-/* Sleep until `ready` may be true.  Whoever makes it true looks at s->asleep afterwards, so no wake-up is lost. */
-static void sleep_until(participant *s, int (*ready)(i64), i64 argument)
+void fnn_pool_sleep(i64 id, int (*ready)(const void *), const void *argument)
 {
+    participant *s = &pool.all[id];
+    add(&pool.sleepers, 1);
     gate_lock(&s->gate);
     store(&s->asleep, 1);
     while (!ready(argument)) gate_wait(&s->gate);
     store(&s->asleep, 0);
     gate_unlock(&s->gate);
+    add(&pool.sleepers, -1);
 }
 
-static void wake(participant *s)
+i64 fnn_pool_sleepers(void) { return load(&pool.sleepers); }
+
+void fnn_pool_yield(void) { give_way(); }
+
+void fnn_pool_forget(fnn_pool_session *s) { s->left--; }
+
+void fnn_pool_was_forgotten(i64 id) { pool.all[id].forgotten = 1; }
+
+void fnn_pool_wake(i64 id)
 {
+    participant *s = &pool.all[id];
     if (!load(&s->asleep)) return;
     gate_lock(&s->gate);
     gate_signal(&s->gate);
     gate_unlock(&s->gate);
 }
 
-static int work_for(i64 id) { return may_claim(load(&pool.all[id].range), id); }
+static int work_for(const void *self)
+{
+    const i64 id = (const participant *)self - pool.all;
+    return may_claim(load(&pool.all[id].range), id);
+}
 static i64 finished_since(i64 before) { return (load(&pool.finished) - before) & (((i64)1 << HELPERS_AT) - 1); }
 
 /* What a caller waits for: the chunks that it did not do itself. */
-typedef struct { i64 before, chunks; } others;
-static int all_finished(i64 at) { const others *o = (const others *)(intptr_t)at; return finished_since(o->before) == o->chunks; }
+static int all_finished(const void *session)
+{
+    const fnn_pool_session *s = (const fnn_pool_session *)session;
+    return finished_since(s->before) == s->left;
+}
 
 /* Report chunks of a run.  After this it may be over, and another begun. */
 static void report(i64 chunks, i64 run, i64 *last_run)
@@ -215,7 +190,7 @@ static void report(i64 chunks, i64 run, i64 *last_run)
     if (!chunks) return;
     add(&pool.finished, chunks + ((i64)(run != *last_run) << HELPERS_AT));
     *last_run = run;
-    wake(&pool.all[0]);
+    fnn_pool_wake(0);
 }
 
 static void helper_main(i64 id)
@@ -225,7 +200,7 @@ static void helper_main(i64 id)
     int spins;
     for (;;) {
         for (spins = 0; spins < SPINS && !may_claim(peek(&self->range), id);) spin(spins++);
-        if (spins == SPINS) sleep_until(self, work_for, id);
+        if (spins == SPINS) fnn_pool_sleep(id, work_for, self);
         done = take_range(id, id, &run);
         report(done, run, &last_run);
         threads = load(&self->range) >> LIMIT_AT; /* of this run or a later one: a claim looks for itself */
@@ -244,6 +219,7 @@ static void begin(void)
     gate_init(&pool.all[0].gate);
     store(&pool.all[0].asleep, 0);
     store(&pool.started, 0);
+    store(&pool.sleepers, 0);
 }
 
 static void begin_in_child(void) /* after a fork the helpers are not there, and whoever used the pool is not either */
@@ -258,6 +234,7 @@ static void grow(i64 helpers)
     for (id = load(&pool.started) + 1; id <= helpers; id++) {
         gate_init(&pool.all[id].gate);
         store(&pool.all[id].asleep, 0);
+        pool.all[id].forgotten = 0;
         if (!start_thread(id)) return; /* the others do the work */
         store(&pool.started, id);
     }
@@ -270,32 +247,26 @@ static void run_alone(i64 chunks, fnn_body body, void *context)
     for (i = 0; i < chunks; i++) body(context, i, 0);
 }
 
-void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context)
+int fnn_pool_take(int threads)
 {
-    i64 id, used, run, nobody = 0;
-    others left;
-    const i64 whom = (i64)(intptr_t)&left;
-    int spins;
-    if (threads > FNN_POOL_MOST) threads = FNN_POOL_MOST;
-    if (threads > chunks) threads = (int)chunks;
-    if (threads <= 1 || chunks > MOST_CHUNKS) {
-        run_alone(chunks, body, context);
-        return;
-    }
-    while (!swap_if(&pool.busy, &nobody, 1)) {
-        if (nobody) { /* another caller, or this one from inside a chunk */
-            run_alone(chunks, body, context);
-            return;
-        }
-    }
+    i64 nobody = 0;
+    while (!swap_if(&pool.busy, &nobody, 1))
+        if (nobody) return 0; /* another caller, or this one from inside a chunk */
     if (!pool.watching) {
         pool.watching = 1;
         begin();
         watch_forks(begin_in_child);
     }
     if (load(&pool.started) < threads - 1) grow(threads - 1);
+    return 1;
+}
 
-    left.before = load(&pool.finished);
+void fnn_pool_open(fnn_pool_session *s, int threads, i64 chunks, fnn_body body, void *context)
+{
+    i64 id;
+    s->threads = threads;
+    s->chunks = s->left = chunks;
+    s->before = load(&pool.finished);
     pool.runs++;
     for (id = threads - 1; id >= 0; id--) {
         pool.all[id].body = body;
@@ -304,17 +275,38 @@ void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context)
         store(&pool.all[id].range, (i64)threads << LIMIT_AT | chunks * id / threads << FIRST_AT
                                        | chunks * (id + 1) / threads);
     }
-    for (id = 1; id < threads && id <= load(&pool.started); id++) wake(&pool.all[id]);
+    for (id = 1; id < threads && id <= load(&pool.started); id++) fnn_pool_wake(id);
+}
 
-    left.chunks = chunks - take_range(0, 0, &run);
-    for (spins = 0; spins < PATIENCE && !all_finished(whom); spins++) pause_briefly();
-    for (id = 1; id < threads; id++) left.chunks -= take_range(0, id, &run);
-    for (spins = 0; spins < SPINS && !all_finished(whom); spins++) spin(spins);
-    if (!all_finished(whom)) sleep_until(&pool.all[0], all_finished, whom);
+i64 fnn_pool_close(fnn_pool_session *s)
+{
+    i64 id, run;
+    int spins;
+    s->left -= take_range(0, 0, &run);
+    for (spins = 0; spins < PATIENCE && !all_finished(s); spins++) pause_briefly();
+    for (id = 1; id < s->threads; id++) s->left -= take_range(0, id, &run);
+    for (spins = 0; spins < SPINS && !all_finished(s); spins++) spin(spins);
+    if (!all_finished(s)) fnn_pool_sleep(0, all_finished, s);
+    return ((load(&pool.finished) - s->before) >> HELPERS_AT) + (s->left < s->chunks);
+}
 
-    used = ((load(&pool.finished) - left.before) >> HELPERS_AT) + (left.chunks < chunks);
+void fnn_pool_give_back(i64 used)
+{
     if (used > load(&pool.most_used)) store(&pool.most_used, used);
     store(&pool.busy, 0);
+}
+
+void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context)
+{
+    fnn_pool_session session;
+    if (threads > FNN_POOL_MOST) threads = FNN_POOL_MOST;
+    if (threads > chunks) threads = (int)chunks;
+    if (threads <= 1 || chunks > MOST_CHUNKS || !fnn_pool_take(threads)) {
+        run_alone(chunks, body, context);
+        return;
+    }
+    fnn_pool_open(&session, threads, chunks, body, context);
+    fnn_pool_give_back(fnn_pool_close(&session));
 }
 
 int fnn_pool_threads(void) { return (int)load(&pool.started); }
