@@ -42,7 +42,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.network", "fastnn.datasets"),  # L5
     ("fastnn.plot",),
     ("fastnn.estimators.solvers", "fastnn.estimators.printed", "fastnn.estimators.threads",
-     "fastnn.estimators.documents", "fastnn.estimators.fast", "fastnn.course", "fastnn.landscape"),
+     "fastnn.estimators.documents", "fastnn.estimators.fast", "fastnn.estimators.labels", "fastnn.course",
+     "fastnn.landscape"),
     ("fastnn.estimators.parameters", "fastnn.estimators.lbfgs", "fastnn.estimators.stochastic"),
     ("fastnn.estimators.theirs",),
     ("fastnn.estimators.base",),

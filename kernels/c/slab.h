@@ -36,7 +36,6 @@ FNN_INLINE void FN(run_slab_forward)(i64 k, const real *const *x, i64 offset, co
                                      fnn_fetch *fetch, const int rows, const int registers)
 {
     enum { STEPS = FNN_FETCH_EVERY };
-    const int together = registers == 2 ? 2 : 4;
     const i64 end = offset + k;
     vec c[FNN_MR][2], b[STEPS][2];
     i64 p = offset;
@@ -47,6 +46,7 @@ FNN_INLINE void FN(run_slab_forward)(i64 k, const real *const *x, i64 offset, co
             c[i][j] = (vec){0};
     }
 #if FNN_MR == 8
+    const int together = registers == 2 ? 2 : 4;
     for (; p + STEPS <= end; p += STEPS, B += STEPS * n) {
         fnn_fetch_line(fetch);
         FNN_UNROLL
