@@ -37,6 +37,13 @@ cdef extern from "kernels.h" nogil:
         double scale
         i64 out_row
 
+    ctypedef struct fnn_layer:
+        i64 n_in
+        i64 n_out
+        const void *W
+        const void *bias
+        int act
+
     ctypedef struct fnn_kernels:
         const char *target
         int real_bytes
@@ -90,6 +97,9 @@ cdef extern from "kernels.h" nogil:
         void (*row_layer)(i64 k, i64 n, const void *x, const void *packed, int act, i64 start, i64 stop,
                           int turned, void *y) noexcept nogil
         void (*row_link)(int code, i64 n, void *y) noexcept nogil
+        i64 (*columns_elements)(i64 n_in, i64 hidden, i64 n_out) noexcept nogil
+        void (*columns)(int layers, const fnn_layer *layer, int link, i64 m, const void *X, i64 x_row, i64 x_col,
+                        void *out, i64 out_row, i64 out_col, void *work) noexcept nogil
         void (*row_back)(i64 k, i64 n, const void *W, const void *dz, void *dx) noexcept nogil
 
     const fnn_kernels *fnn_select(const char *target, int is_double)

@@ -2,6 +2,7 @@
 #
 # The activations of a row tile go through all layers in two buffers of the participant's own work, which stay in its
 # cache; only X is read from memory and only the output is written.  Tiles are cut by shape alone, as in layout.pxi.
+# Narrow networks predict by columns: columns.h takes a row tile through all layers in one call.
 
 
 cdef char *infer_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
@@ -48,6 +49,28 @@ cdef void predict_chunk(void *context, i64 chunk, int participant) noexcept nogi
         j.k.link(<int>j.plan[LINK], m, n_out, out, j.out_row, j.out_col, out, j.out_row, j.out_col)
 
 
+cdef void columns_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    cdef Job *j = <Job *>context
+    cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), x_row = j.plan[FEATURES], x_col = 1, layer
+    cdef char *own = j.own + participant * j.own_step
+    cdef char *work = own + round_up(j.tile * j.plan[FEATURES] * j.item, ALIGN)
+    cdef const char *x = own
+    cdef fnn_layer layers[COLUMN_LAYERS]
+    cdef const i64 *a
+    for layer in range(1, j.plan[N_LAYERS] + 1):
+        a = layer_of(j.plan, layer)
+        layers[layer - 1].n_in, layers[layer - 1].n_out = a[N_IN], a[N_OUT]
+        layers[layer - 1].W = weights_at(j, j.theta, layer)
+        layers[layer - 1].bias = epilogue_of(j, layer).bias
+        layers[layer - 1].act = <int>a[ACT]
+    if j.in_place:
+        x, x_row, x_col = x_in_place(j, row), j.X.row_step, j.X.col_step
+    else:
+        j.k.gather(&j.X, NULL, j.first + row, m, own)
+    j.k.columns(<int>j.plan[N_LAYERS], layers, <int>j.plan[LINK], m, x, x_row, x_col,
+                j.out + (j.first + row) * j.out_row * j.item, j.out_row, j.out_col, work)
+
+
 cdef void evaluate_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef Job *j = <Job *>context
     cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row)
@@ -58,8 +81,12 @@ cdef void evaluate_chunk(void *context, i64 chunk, int participant) noexcept nog
 
 
 cdef void run_predict(Job *j, i64 m) noexcept nogil:
-    j.tile = evenly(m, infer_rows(j.plan, m))
     j.m = m
+    if by_columns(j, m):
+        j.tile = column_rows(m)
+        fnn_pool_run(j.threads, (m + j.tile - 1) // j.tile, columns_chunk, j)
+        return
+    j.tile = evenly(m, infer_rows(j.plan, m))
     fnn_pool_run(j.threads, (m + j.tile - 1) // j.tile, predict_chunk, j)
 
 

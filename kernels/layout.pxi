@@ -10,6 +10,12 @@ cdef enum:
     SHARED_MACS = 1 << 16       # multiply-adds of a batch forward from which its tiles are cut to be shared out evenly
     MOST_TILE = 128
     INFER_TILES = 8             # of predict and evaluate, which a batch has at least before its tiles grow taller
+    COLUMN_LAYERS = 8           # predict by columns (columns.h): networks with as many layers at most,
+    COLUMN_WIDTH = 128          # as many inputs, outputs and units of a layer (64-byte registers; 100 x 100 x 100 x 10,
+    COLUMN_WIDTH_SHORT = 32     #   1 000 rows: 0.39 ms, not 0.44; with others 0.48, not 0.46, and layers of 32 gain),
+    COLUMN_UNITS = 256          # and as many hidden units, of which it keeps three groups of rows beside the weights;
+    COLUMN_GROUPS = 4           # groups of rows, a register each, from which it repays,
+    COLUMN_ROWS = 1024          # and rows of a tile: the first and the last groups have nothing to run beside
     BLOCK_ELEMENTS = 1 << 22    # of a block's outputs, inputs and gradients: bounds `work`
     LEAST_BLOCK = 64            # rows
     MOST_BLOCK = 4096
@@ -189,6 +195,31 @@ cdef i64 infer_rows(const i64 *plan, i64 m) noexcept nogil:
     return at_least(most_tile(plan), share)
 
 
+cdef inline i64 lanes_of(Job *j) noexcept nogil:
+    return j.k.vector_bytes // j.item
+
+
+cdef int by_columns(Job *j, i64 m) noexcept nogil:
+    """Say whether predict takes m rows a register at a time through a narrow network: never by the form of X."""
+    cdef const i64 *plan = j.plan
+    cdef i64 layer, widest = COLUMN_WIDTH if j.k.vector_bytes == 64 else COLUMN_WIDTH_SHORT
+    if lanes_of(j) < 2 or m < COLUMN_GROUPS * lanes_of(j) or j.X.index_bytes:
+        return False
+    if plan[N_LAYERS] > COLUMN_LAYERS or plan[WIDEST] > widest or plan[UNITS] - plan[OUTPUTS] > COLUMN_UNITS:
+        return False
+    for layer in range(2, plan[N_LAYERS]):
+        if layer_of(plan, layer)[ACT] != layer_of(plan, 1)[ACT]:
+            return False
+    return True
+
+
+cdef i64 column_rows(i64 m) noexcept nogil:
+    """Return the rows of a tile of predict by columns, whole registers of any target."""
+    cdef i64 most = at_most(at_least(m // INFER_TILES, 64), COLUMN_ROWS)
+    cdef i64 count = (m + most - 1) // most
+    return round_up((m + count - 1) // count, 16)
+
+
 cdef i64 block_rows(const i64 *plan) noexcept nogil:
     """Return the rows that are kept between forward and the weights' phase; larger batches go block by block."""
     cdef i64 per_row = 3 * plan[UNITS] + plan[FEATURES] + plan[OUTPUTS] + 1
@@ -355,6 +386,11 @@ cdef i64 lay_out_tiles(Job *j, i64 rows, char *work) noexcept nogil:
         + round_up(cap * plan[OUTPUTS] * j.item, ALIGN)
         + round_up(cap * j.item, ALIGN)
     )
+    if by_columns(j, rows):
+        j.own_step = at_least(j.own_step, (
+            round_up(column_rows(rows) * plan[FEATURES] * j.item, ALIGN)
+            + round_up(j.k.columns_elements(plan[FEATURES], plan[UNITS] - plan[OUTPUTS], plan[OUTPUTS]) * j.item, ALIGN)
+        ))
     j.own = reserve(work, &used, j.threads * j.own_step)
     j.tile_sums = <double *>reserve(work, &used, EVALUATE_TILES * 8)
     lay_out_scratch(j, work, &used)

@@ -6,6 +6,8 @@ other tests' networks are small and go by row tiles.  ``kernels/layout.pxi`` has
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import kernels_common as common
 import numpy as np
 import pytest
@@ -271,3 +273,50 @@ def test_slices_are_one_call(compiled, dtype, sizes):
     assert same_bits(whole.theta, second.theta)
     assert same_bits(whole.state, second.state)
     assert same_bits(whole.losses, np.concatenate([first.losses, second.losses]))
+
+
+# ---- predict by columns: narrow layers, and rows for some registers
+
+
+@pytest.mark.parametrize("act", ["tanh", "sigmoid", "relu", "gelu"])
+@pytest.mark.parametrize(
+    "sizes", [(8, 30, 31, 4), (1, 1), (3, 2, 1), (17, 32, 5), (7, 9, 11, 13, 12, 10, 9, 3), (5,) * 9], ids=str
+)
+def test_predict_by_columns(compiled, reference, dtype, sizes, act):
+    """Rows around whole registers and tiles; every width of a tile of outputs; activations beside the sums, and not."""
+    net = make_net(sizes, act, "categorical_cross_entropy" if sizes[-1] > 1 else "binary_cross_entropy")
+    rng = np.random.default_rng(sizes[0])
+    theta = net.theta(rng, dtype)
+    for m in (15, 16, 31, 63, 64, 65, 127, 128, 145, 1040):
+        data = make_data(rng, net, dtype, m=m)
+        expected = common.predict(reference, net, theta, data)
+        found = common.predict(compiled, net, theta, data)
+        assert_close(found, expected, TOLERANCE[dtype].one_pass)
+        assert same_bits(common.predict(compiled, net, theta, data, threads=3), found)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "binary_cross_entropy", "categorical_cross_entropy"])
+@pytest.mark.parametrize("layout", common.LAYOUTS)
+def test_predict_by_columns_of_any_form(compiled, reference, dtype, layout, loss):
+    """Links, outputs of any strides, and rows that have to be gathered: the same bits as those that have not."""
+    net = make_net((6, 20, 12, 3), "tanh", loss, bias=False)
+    rng = np.random.default_rng(5)
+    theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, m=300)
+    expected = common.predict(reference, net, theta, data)
+    found = common.predict(compiled, net, theta, data, layout=layout)
+    assert_close(found, expected, TOLERANCE[dtype].one_pass)
+    backwards = replace(data, X=np.asfortranarray(data.X)[::-1])
+    assert same_bits(common.predict(compiled, net, theta, backwards)[::-1], found)
+
+
+def test_predict_by_columns_carries_nan_no_further_than_its_row(compiled, dtype):
+    net = make_net((4, 20, 20, 3), "tanh", "categorical_cross_entropy")
+    rng = np.random.default_rng(6)
+    theta, data = net.theta(rng, dtype), make_data(rng, net, dtype, m=200)
+    whole = common.predict(compiled, net, theta, data)
+    X = data.X.copy()
+    X[[3, 70, 199], [0, 1, 2]] = np.nan
+    found = common.predict(compiled, net, theta, replace(data, X=X))
+    odd = np.isin(np.arange(200), [3, 70, 199])
+    assert np.isnan(found[odd]).all()
+    assert same_bits(found[~odd], whole[~odd])

@@ -48,6 +48,13 @@ typedef struct {
     i64 out_row;           /* elements between gathered rows, or 0 where they are contiguous */
 } fnn_rows;
 
+/* A layer as `columns` wants it. */
+typedef struct {
+    i64 n_in, n_out;
+    const void *W, *bias; /* (n_in, n_out) contiguous; (n_out,) or NULL */
+    int act;
+} fnn_layer;
+
 typedef struct {
     const char *target;  /* "v2", "v3", "v4", "baseline" */
     int real_bytes;      /* 4 or 8 */
@@ -137,6 +144,12 @@ typedef struct {
                       void *y);
     /* y = link(y), (n,) contiguous, with the same room */
     void (*row_link)(int code, i64 n, void *y);
+    /* out (m, n) = link of the network's last layer for the rows of X (m, n_in), any strides (columns.h): narrow layers,
+     * of which all but the last have the same activation.  work: columns_elements(inputs, all hidden units, outputs)
+     * reals, 64-byte aligned. */
+    i64 (*columns_elements)(i64 n_in, i64 hidden, i64 n_out);
+    void (*columns)(int layers, const fnn_layer *layer, int link, i64 m, const void *X, i64 x_row, i64 x_col, void *out,
+                    i64 out_row, i64 out_col, void *work);
     /* dx (k,) = W (k, n) dz (n,), all contiguous */
     void (*row_back)(i64 k, i64 n, const void *W, const void *dz, void *dx);
 } fnn_kernels;

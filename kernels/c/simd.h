@@ -195,14 +195,15 @@ FNN_INLINE void FN(store_part)(real *p, vec v, FN(part) count) { (void)count, *p
 #define FNN_ZIP_LOW 0, 2
 #define FNN_ZIP_HIGH 1, 3
 #endif
-FNN_INLINE void FN(zip_round)(const vec *x, vec *y)
+FNN_INLINE void FN(zip)(const vec *x, vec *y, const int count)
 {
     FNN_UNROLL
-    for (int i = 0; i < VL / 2; i++) {
-        y[2 * i] = __builtin_shufflevector(x[i], x[i + VL / 2], FNN_ZIP_LOW);
-        y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + VL / 2], FNN_ZIP_HIGH);
+    for (int i = 0; i < count / 2; i++) {
+        y[2 * i] = __builtin_shufflevector(x[i], x[i + count / 2], FNN_ZIP_LOW);
+        y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + count / 2], FNN_ZIP_HIGH);
     }
 }
+FNN_INLINE void FN(zip_round)(const vec *x, vec *y) { FN(zip)(x, y, VL); }
 #undef FNN_ZIP_LOW
 #undef FNN_ZIP_HIGH
 

@@ -37,5 +37,7 @@ const fnn_kernels FNN_PASTE(FNN_PASTE(FN(fnn_kernels), _), FNN_TARGET) = {
     .row_strips = FN(fnn_row_strips),
     .row_layer = FN(fnn_row_layer),
     .row_link = FN(fnn_row_link),
+    .columns_elements = FN(fnn_columns_elements),
+    .columns = FN(fnn_columns),
     .row_back = FN(fnn_row_back),
 };
