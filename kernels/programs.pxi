@@ -5,7 +5,8 @@
 #
 # In `train` all that stands between two phases is executed by every thread, on a Job of its own (c/team.c).  So it writes
 # nothing but its Job, and what it reads of `work` the phase that follows must not write: others may be in it already.
-# That is why penalties and squared gradients have sums of their own, and slabs' penalties two places.
+# That is why penalties and squared gradients have sums of their own, and slabs' penalties two places.  And no sum may go
+# on over several phases: a batch longer than a block is not for a team.
 
 
 # ---- programs that keep a block: gradient, train, backward
@@ -147,8 +148,14 @@ cdef void train_as_member(void *context, fnn_member *member) noexcept nogil:
 
 
 cdef int team_size(Job *j, i64 longest) noexcept nogil:
-    """Return how many threads train with batches up to `longest` rows: no more than a phase has chunks."""
+    """Return how many threads train with batches up to `longest` rows as a team: no more than a phase has chunks.
+
+    0 where a batch is longer than a block: its losses are added up over several phases, and a helper that was late for
+    one of them would go on with a sum of its own.
+    """
     cdef i64 tiles = weight_tiles(j.plan, j.X.index_bytes), height
+    if longest > block_rows(j.plan):
+        return 0
     if slab_count(j) and not j.clips and longest <= most_slab_rows(j):
         return <int>at_most(j.threads, slab_count(j))
     longest = at_most(longest, block_rows(j.plan))

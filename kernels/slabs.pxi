@@ -7,7 +7,7 @@
 # and come back with dz.  Two barriers a step, and what crosses between the caches is the products and dz.
 #
 # W1 and its slots live in `work` meanwhile, rows padded to whole registers.  They are copied in and out once per call.
-# 784-16-16-10 in batches of 32, two threads: 24 ms an epoch against 38 by row tiles (benchmarks/ladders/epoch.md).
+# 784-16-16-10 in batches of 32, two threads: 20 ms an epoch against 38 by row tiles (benchmarks/ladders/epoch.md).
 
 
 cdef void copy_padded(Job *j, i64 start, i64 end, char *theta, char *padded, int out) noexcept nogil:

@@ -1,4 +1,4 @@
-/* team_check.c: programs of many short phases on a team, with delays everywhere, held against one thread; test_pool.py
+/* team_check.c: programs of many short phases on a team, with delays everywhere, held against one thread; test_team.py
  * compiles and runs it.
  *
  * A phase writes one of two rows of cells and reads the other, its serial part adds up what it wrote, and the sum goes

@@ -621,6 +621,22 @@ def test_vector_arithmetic(table, rng, real, n):
 
 
 @pytest.mark.parametrize("rule", updates.UPDATES, ids=lambda rule: rule.name)
+def test_update_by_numbers_that_are_none(library, table, real, rule):
+    """An infinite gradient must not pass for a step of 0, nor a unit that never learned for one that diverged."""
+    g = np.array([np.inf, -np.inf, np.nan, 0, 0, 1e300 if real == np.float64 else 1e30] * 7, real)
+    w, s, v = np.ones_like(g), np.zeros_like(g), np.zeros_like(g)
+    v[4::6] = np.inf
+    hyper = np.array([0.05, 0.0, 0.9, 0.99, 1e-39 if real == np.float32 else 1e-310])
+    scalars, decay = np.zeros(4), np.zeros(1)
+    library.fnn_prepare(rule.code, at(hyper), 3, at(scalars), at(decay))
+    with np.errstate(all="ignore"):
+        expected = rule.rule(w.copy(), g, s.copy(), v.copy(), *scalars.astype(real))[0]
+    slots = [at(s) if rule.slots > 0 else None, at(v) if rule.slots > 1 else None]
+    table.update(rule.code, at(scalars), 1.0, len(g), at(w), at(g), *slots)
+    np.testing.assert_allclose(w, expected, 1e-5 if real == np.float32 else 1e-13)
+
+
+@pytest.mark.parametrize("rule", updates.UPDATES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("n", [0, *WIDTHS, 100])
 def test_update(library, table, rng, real, rule, n):
     hyper = np.array([0.05, 0.1, 0.9, 0.99, 1e-8])

@@ -390,6 +390,21 @@ def test_labels_are_learned_as_scikit_learn_learns_them(name):
         assert np.array_equal(found.classes_[at], y)
 
 
+def test_positions_of_labels_whose_differences_do_not_fit_their_type():
+    for y in (np.repeat(np.arange(-100, 101), 2).astype(np.int8), np.arange(2**64 - 9, 2**64, dtype=np.uint64)):
+        classes = np.unique(y)
+        assert np.array_equal(positions(classes, y), np.searchsorted(classes, y))
+
+
+def test_a_default_of_a_subclass_is_checked():
+    class Steep(fastnn.MLPClassifier):
+        def __init__(self, alpha=-1.0):
+            super().__init__(alpha=alpha)
+
+    with pytest.raises(ValueError, match="alpha"):
+        Steep().fit(np.zeros((4, 2)), [0, 1, 0, 1])
+
+
 def test_of_many_classes_scikit_learn_tells_what_it_tells():
     y, told = np.arange(30) // 2 * 2 + np.arange(30) % 2, []
     for fit in (fitted_binarizer, LabelBinarizer().fit):

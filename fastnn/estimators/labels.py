@@ -43,5 +43,6 @@ def distinct(y: Array) -> Array:
 def positions(classes: Array, y: Array) -> Array:
     """Return where each label stands in the sorted classes, int32."""
     if y.dtype.kind in "iu" and classes.dtype == y.dtype and int(classes[-1]) - int(classes[0]) == len(classes) - 1:
-        return (y - classes[0]).astype(np.int32)  # one class after another
+        low = classes[0].astype(np.int64)  # one class after another; int8 would wrap, and uint64 wraps back
+        return (y.astype(np.int64) - low).astype(np.int32)
     return np.searchsorted(classes, y).astype(np.int32)

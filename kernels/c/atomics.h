@@ -29,7 +29,7 @@ static inline i64 look(atomic_word *a)
     return value;
 }
 static inline void store(atomic_word *a, i64 value) { _InterlockedExchange64(a, value); }
-static inline void relax(atomic_word *a, i64 value) { *a = value; _ReadWriteBarrier(); }
+static inline void release(atomic_word *a, i64 value) { store(a, value); }
 static inline i64 add(atomic_word *a, i64 value) { return _InterlockedExchangeAdd64(a, value) + value; }
 static inline int swap_if(atomic_word *a, i64 *expected, i64 value)
 {
@@ -45,7 +45,7 @@ static inline i64 load(atomic_word *a) { return atomic_load(a); }
 static inline i64 look(atomic_word *a) { return atomic_load_explicit(a, memory_order_acquire); }
 static inline i64 peek(atomic_word *a) { return atomic_load_explicit(a, memory_order_relaxed); }
 static inline void store(atomic_word *a, i64 value) { atomic_store(a, value); }
-static inline void relax(atomic_word *a, i64 value) { atomic_store_explicit(a, value, memory_order_relaxed); }
+static inline void release(atomic_word *a, i64 value) { atomic_store_explicit(a, value, memory_order_release); }
 static inline i64 add(atomic_word *a, i64 value) { return atomic_fetch_add(a, value) + value; }
 static inline int swap_if(atomic_word *a, i64 *expected, i64 value)
 {

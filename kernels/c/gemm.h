@@ -284,6 +284,12 @@ static void FN(take_sums)(const FN(product) *g, i64 at, i64 n, const real *sums)
     real *C = (g->sgd ? g->W : g->C) + at;
     if (g->sgd) {
         const real lr = (real)g->sgd[0], decay = (real)g->sgd[1], l2 = (real)g->sgd[2];
+        if (decay == 1 && l2 == 0) {
+            FNN_FREE_LOOP
+            for (i64 i = 0; i < n; i++)
+                C[i] -= lr * sums[i];
+            return;
+        }
         FNN_FREE_LOOP
         for (i64 i = 0; i < n; i++)
             C[i] = decay * C[i] - lr * (sums[i] + l2 * C[i]);

@@ -174,10 +174,10 @@ void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context);
 
 /* ---- a team (team.c) ----
  * Run program(context, member) on up to `threads` threads at once, the caller among them as member 0; return when the
- * caller's has returned and every helper has left.  A program is ordinary serial code, executed by every member for
- * itself, whose parallel parts are phases: all members call fnn_team_phase with the same chunks and bodies in the same
- * order, and it returns when body(context, i, id) has run for every i, on whichever member, with that member's own
- * context.  So serial code writes nothing that is shared, reads what the phase before wrote (which the phase that follows
+ * caller's has returned and every helper has left, or will touch nothing any more.  A program is ordinary serial code,
+ * executed by every member for itself, whose parallel parts are phases: all members call fnn_team_phase with the same
+ * chunks and bodies in the same order, and it returns when body(context, i, id) has run for every i, on whichever
+ * member, with that member's own context.  So serial code writes nothing that is shared, reads what the phase before wrote (which the phase that follows
  * must not write: others may be in it), and only member 0's results count: a helper may be late, and read later sums.
  * Where the program ends on such a sum, a helper returns at once; it may at any time, for the others do its work.  To a
  * helper fnn_team_phase does not return once the caller is through, so it must own nothing but its stack.

@@ -80,7 +80,7 @@ static void watch_forks(void (*child)(void)) { pthread_atfork(NULL, NULL, child)
 typedef struct {
     char apart_0[64];         /* on a cache line of its own: its helper spins on it */
     atomic_word range;        /* threads << LIMIT_AT | first << FIRST_AT | last: chunks first .. last - 1 are unclaimed */
-    fnn_body body;            /* written while no chunk of the range is open or unfinished */
+    fnn_body body;            /* written while no chunk of it is open, unfinished or forgotten */
     void *context;
     i64 run;                  /* its number */
     int forgotten;            /* its helper's own: the chunk that it is coming from is not to be reported */

@@ -198,6 +198,8 @@ static FN(slab_tile) *const FN(slab_tiles)[2][FNN_MR][2] = {
 FNN_INLINE void FN(slab_product)(i64 m, i64 n, i64 k, const real *const *x, i64 offset, const real *B, real *C,
                                  const FN(sgd) *step, fnn_fetch *fetch, int back)
 {
+    if (m < 1)
+        return;
     const i64 most = n > VL && k < FNN_SHORT ? 4 : FNN_MR, blocks = (m + most - 1) / most;
     const i64 longer = m % blocks; /* so many blocks have a row more than the others */
     i64 i = 0;

@@ -93,7 +93,7 @@ static void wake_others(const fnn_member *me)
 
 static void say(const fnn_member *me)
 {
-    if (!me->id) relax(&team.all[0].entered, me->phase);
+    if (!me->id) release(&team.all[0].entered, me->phase);
     store(&team.all[me->id].finished, me->done);
     wake_others(me);
 }

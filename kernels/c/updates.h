@@ -115,20 +115,24 @@ RULE(rmsprop)
 
 /* adam on a register of AVX-512.  Square root and division share one unit, and take 25 cycles a register of float64
  * between them; with the division by approximation (2^-14) and Newton's steps beside the square root it is 17.  Within
- * 1 ULP of the division; where d is infinite 0, as it should be, not infinity times 0. */
+ * 1 ULP of the division for normal numbers; where d is none (0, subnormal, infinite, NaN) it is divided. */
 #if FNN_VECTOR_BYTES == 64
+enum { FN(NOT_NORMAL) = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x20 | 0x80 }; /* NaN, 0, -0, infinity, -infinity, subnormal */
+
 FNN_INLINE vec FN(quotient)(vec x, vec d)
 {
 #if FNN_BITS == 32
     const __m512 r = _mm512_rcp14_ps((__m512)d), q = _mm512_mul_ps((__m512)x, r);
-    const __mmask16 finite = _mm512_cmp_ps_mask((__m512)d, _mm512_set1_ps(INFINITY), _CMP_NEQ_UQ);
-    return (vec)_mm512_maskz_fmadd_ps(finite, r, _mm512_fnmadd_ps((__m512)d, q, (__m512)x), q);
+    const __m512 near = _mm512_fmadd_ps(r, _mm512_fnmadd_ps((__m512)d, q, (__m512)x), q);
+    const __mmask16 odd = _mm512_fpclass_ps_mask((__m512)d, FN(NOT_NORMAL));
+    return (vec)(odd ? _mm512_mask_div_ps(near, odd, (__m512)x, (__m512)d) : near);
 #else
     const __m512d rough = _mm512_rcp14_pd((__m512d)d);
     const __m512d r = _mm512_fmadd_pd(rough, _mm512_fnmadd_pd((__m512d)d, rough, _mm512_set1_pd(1.0)), rough);
     const __m512d q = _mm512_mul_pd((__m512d)x, r);
-    const __mmask8 finite = _mm512_cmp_pd_mask((__m512d)d, _mm512_set1_pd(INFINITY), _CMP_NEQ_UQ);
-    return (vec)_mm512_maskz_fmadd_pd(finite, r, _mm512_fnmadd_pd((__m512d)d, q, (__m512d)x), q);
+    const __m512d near = _mm512_fmadd_pd(r, _mm512_fnmadd_pd((__m512d)d, q, (__m512d)x), q);
+    const __mmask8 odd = _mm512_fpclass_pd_mask((__m512d)d, FN(NOT_NORMAL));
+    return (vec)(odd ? _mm512_mask_div_pd(near, odd, (__m512d)x, (__m512d)d) : near);
 #endif
 }
 
