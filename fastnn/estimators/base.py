@@ -346,7 +346,7 @@ class BaseMLP(Fast, Parameters, BaseEstimator, ABC):
         --------
         >>> import numpy as np, fastnn
         >>> X, y = np.arange(8.0).reshape(-1, 1), np.arange(8) % 2
-        >>> ours = fastnn.MLPClassifier((3,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> ours = fastnn.MLPClassifier((3,)).partial_fit(X, y, classes=[0, 1])
         >>> type(ours.to_sklearn()).__module__
         'sklearn.neural_network._multilayer_perceptron'
         """
