@@ -205,8 +205,6 @@ COMPILED = (
     ("c/row.h", "half of the parts of a group's sums lost", "s[i] = FNN_ADD(s[2 * i], s[2 * i + 1], FNN_EVEN, FNN_ODD);", "s[i] = FNN_ADD(s[2 * i], s[2 * i + 1], FNN_EVEN, FNN_EVEN);"),
     ("c/row.h", "activation of other strips", "        y += from * FNN_STRIP * VL;\n", ""),
     ("c/row.h", "infinity is finite", "s[j] += FN(load)(x + i + j * VL) * none;", "s[j] += none;"),
-    ("c/columns.h", "activated a turn too late", "kept + (turn + 2) % 3 * hidden, 0}", "kept + (turn + 1) % 3 * hidden, 0}"),
-    ("c/columns.h", "what is left over beside the sums is not activated", "        if (beside.left)\n", "        if (0)\n"),
     ("c/columns.h", "another group's rows", "const i64 group = turn - 2 * l, rows", "const i64 group = turn - l, rows"),
     ("c/columns.h", "chains of additions lost", "        z[o % n] += z[o];", "        z[o % n] += 0 * z[o];"),
     ("c/columns.h", "columns change places", "    FN(zip)(x, y, n);\n    if (n == 4)", "    FN(zip)(x, y, n);\n    if (n == 2)"),
