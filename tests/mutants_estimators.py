@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant("loss summed over outputs", "printed.py", 'n_outputs if loss == "squared_error" else 1', "1"),
     Mutant("deviance without its constant", "printed.py", 'if loss == "poisson":', "if False:"),
     Mutant("unclipped probabilities", "printed.py", "return float(-np.log(np.finfo(dtype).eps))", "return 0.0"),
-    Mutant("batches weighed by sample weight", "printed.py", "counts @ losses[:, 1]", "counts[::-1] @ losses[:, 1]"),
+    Mutant("batches weighed by sample weight", "printed.py", "(losses.T * counts)", "(losses.T * counts[::-1])"),
     Mutant("split not stratified", "classifier.py", "return T.astype(bool) if self.n_outputs_ == 1 else None",
            "return None"),
     Mutant("best weights not kept", "stochastic.py", "est._best_theta = self.state.network.theta.copy()",
