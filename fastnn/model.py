@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -259,7 +258,9 @@ class Model:
 
     def copy(self) -> Self:
         """Return an independent copy: parameters and the state of the random generator included."""
-        return copy.deepcopy(self)
+        from copy import deepcopy  # NumPy does without, and so does the import of fastnn
+
+        return deepcopy(self)
 
     def __copy__(self) -> Self:
         """Return an independent copy: a shared theta would surprise."""
@@ -267,8 +268,10 @@ class Model:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return an independent copy."""
+        from copy import deepcopy
+
         made = memo[id(self)] = type(self).__new__(type(self))
-        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
         return made
 
     def __getstate__(self) -> dict[str, Any]:
