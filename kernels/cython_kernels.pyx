@@ -30,6 +30,7 @@ cnp.import_array()
 include "c_kernels.pxi"
 include "layout.pxi"
 include "tiles.pxi"
+include "bands.pxi"
 include "layers.pxi"
 include "slabs.pxi"
 include "programs.pxi"

@@ -20,7 +20,7 @@ cdef enum:
     LEAST_BLOCK = 64            # rows
     MOST_BLOCK = 4096
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
-    SMALL_WEIGHT_TILE = 1 << 11
+    SMALL_WEIGHT_TILE = 1 << 10
     LARGE_WEIGHT_TILE = 1 << 14
     HUGE_LAYER = 1 << 20        # weights; from here on a tile is as high as wide, so that dz is packed seldom
     HUGE_WEIGHT_TILE = 1 << 16
@@ -31,6 +31,9 @@ cdef enum:
     LAYER_ROWS = 512            # of a tile of a layer's output
     LAYER_COLUMNS = 128
     LOSS_ROWS = 32
+    BAND_RATIO = 4              # numbers of all layers to one weight, from which a batch goes by bands of its rows,
+    LEAST_BANDS = 4             # each with a gradient of its own, see bands_of
+    MOST_BANDS = 16
     SLABS = 4                   # of the first layer; more where they would be long
     MOST_SLABS = 16
     SLAB_ROWS = 192             # weights of a unit from which there are more
@@ -66,7 +69,8 @@ cdef struct Job:
     i64 first
     i64 m
     i64 tile                    # rows of a tile
-    i64 row_tiles
+    i64 row_tiles               # or bands, where there are any
+    i64 bands                   # 0: none
     # the weights' phase
     int accumulate              # add to grad, which holds the blocks before
     int last                    # of the batch's blocks: regularise, and measure or update
@@ -123,6 +127,8 @@ cdef struct Job:
     char *x_next                # and of the batch to come, in train
     char *y                     # gathered targets; in `backward` the network's output
     char *w                     # gathered sample weights
+    char *shares                # in train: the gradients of the bands, share_bytes apart
+    i64 share_bytes
     double *tile_sums           # losses of the row tiles
     double *weight_sums         # penalties of the weight tiles
     double *norm_sums           # their squared gradients
@@ -233,7 +239,7 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
     if sparse and layer == 1:
         rows[0] = (n_in + SPARSE_TILES - 1) // SPARSE_TILES
     elif n_in <= SMALL_LAYER // n_out:
-        rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out, 8))
+        rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out // 8 * 8, 8))
     else:
         columns[0] = at_most(n_out, WEIGHT_COLUMNS)
         rows[0] = LARGE_WEIGHT_TILE if n_in < HUGE_LAYER // n_out else HUGE_WEIGHT_TILE
@@ -366,6 +372,8 @@ cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     if trains:
         j.x_next = reserve(work, &used, cap * plan[FEATURES] * j.item if is_layerwise(j) else 0)
         lay_out_slabs(j, rows, work, &used)
+        j.share_bytes = round_up(plan[N_PARAMETERS] * j.item, ALIGN) + ALIGN  # they are read by whole registers
+        j.shares = reserve(work, &used, bands_of(j, cap) * j.share_bytes)
     j.y = reserve(work, &used, cap * plan[OUTPUTS] * j.item)
     j.w = reserve(work, &used, cap * j.item)
     j.tile_sums = <double *>reserve(work, &used, (cap // 8 + 1) * 8)

@@ -1,7 +1,8 @@
 # Programs: whole networks over rows, steps and epochs.
 #
-# A step takes one of three orders of work, chosen by shape alone: slabs.pxi for batches in front of a wide first layer,
-# layers.pxi for networks that no core's cache holds, tiles.pxi for the others.
+# A step takes one of four orders of work, chosen by shape alone: slabs.pxi for batches in front of a wide first layer,
+# layers.pxi for networks that no core's cache holds, bands.pxi for batches that are long beside the weights, tiles.pxi
+# for the others.
 #
 # In `train` all that stands between two phases is executed by every thread, on a Job of its own (c/team.c).  So it writes
 # nothing but its Job, and what it reads of `work` the phase that follows must not write: others may be in it already.
@@ -19,7 +20,10 @@ cdef void set_block(Job *j, const i64 *rows, i64 start, i64 m) noexcept nogil:
         j.rows, j.first = rows + start, 0
     j.m = at_most(m - start, block_rows(j.plan))
     j.tile = row_tile(j.plan, j.m)
-    j.row_tiles = (j.m + j.tile - 1) // j.tile
+    j.bands = bands_of(j, m) if j.shares != NULL else 0
+    if j.bands:
+        j.tile = evenly((j.m + j.bands - 1) // j.bands, MOST_TILE)
+    j.row_tiles = j.bands if j.bands else (j.m + j.tile - 1) // j.tile
     j.accumulate = start > 0
     j.last = start + j.m >= m
 
@@ -40,7 +44,7 @@ cdef void learn_block(Job *j, i64 penalty_tiles) noexcept nogil:
         run_phase(j, j.row_tiles + penalty_tiles, loss_chunk)
         backward_layers(j)
     else:
-        run_phase(j, j.row_tiles + penalty_tiles, learn_chunk)
+        run_phase(j, j.row_tiles + penalty_tiles, band_chunk if j.bands else learn_chunk)
 
 
 cdef int run_batch(Job *j, const i64 *rows, i64 m, double *parts) noexcept nogil:

@@ -8,7 +8,8 @@
 #    3. the update of the clipped gradient, by weight tiles.
 # B. Sums that cross tiles (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
 # C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
-# D. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.
+# D. Batches that are long beside the weights go by bands (bands.pxi): each computes its share of dW in phase 1.
+# E. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.
 
 
 cdef inline char *weights_at(Job *j, char *base, i64 layer) noexcept nogil:
@@ -139,19 +140,24 @@ cdef void forward_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
         elif layer == 1 and j.X.index_bytes:
             j.k.sparse_forward(&j.X, rows, j.first + row, m, n_out, weights_at(j, j.theta, 1), Y, &e)
         else:
-            a_row, a_col = n_in, 1
-            if layer > 1:
-                A = kept_at(j, j.passes, layer - 1, row)
-            elif j.in_place:
-                A = x_in_place(j, row)
-                a_row, a_col = j.X.row_step, j.X.col_step
-            else:
-                A = j.x + row * n_in * j.item
+            A = inputs_at(j, layer, row, &a_row, &a_col)
+            if layer == 1 and not j.in_place:
                 j.k.gather(&j.X, rows, j.first + row, m, <char *>A)
             j.k.gemm(m, n_out, n_in, A, a_row, a_col, weights_at(j, j.theta, layer), n_out, 1, Y, n_out, 1, 0, &e,
                      scratch_of(j, participant))
         if rate_of(j, layer) > 0:
             j.k.dropout(j.key, j.t, <int>layer, rows, j.first + row, m, n_out, rate_of(j, layer), Y, passed)
+
+
+cdef inline const char *inputs_at(Job *j, i64 layer, i64 row, i64 *a_row, i64 *a_col) noexcept nogil:
+    """Return where a row of a layer's inputs lies, and fill in the steps from row to row and from input to input."""
+    a_row[0], a_col[0] = layer_of(j.plan, layer)[N_IN], 1
+    if layer > 1:
+        return kept_at(j, j.passes, layer - 1, row)
+    if not j.in_place:
+        return j.x + row * a_row[0] * j.item
+    a_row[0], a_col[0] = j.X.row_step, j.X.col_step
+    return x_in_place(j, row)
 
 
 cdef void input_gradient(Job *j, i64 row, i64 m, int participant) noexcept nogil:
@@ -205,19 +211,27 @@ cdef void backward_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
         input_gradient(j, row, m, participant)
 
 
-cdef void learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Phase 1 of a step: row tiles first, then the penalties of the weight tiles."""
-    cdef Job *j = <Job *>context
-    cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), layer = j.plan[N_LAYERS]
-    if chunk >= j.row_tiles:
-        penalty_chunk(j, chunk - j.row_tiles)
-        return
+cdef double learn_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
+    """Take a row tile through all layers and back; return its loss."""
+    cdef i64 layer = j.plan[N_LAYERS]
+    cdef double loss
     forward_tile(j, row, m, participant)
-    j.tile_sums[chunk] = tile_loss(
+    loss = tile_loss(
         j, row, m, kept_at(j, j.passes, layer, row), j.y + row * j.plan[OUTPUTS] * j.item, j.w + row * j.item,
         kept_at(j, j.dz, layer, row),
     )
     backward_tile(j, row, m, participant)
+    return loss
+
+
+cdef void learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """Phase 1 of a step: row tiles first, then the penalties of the weight tiles."""
+    cdef Job *j = <Job *>context
+    cdef i64 row = chunk * j.tile
+    if chunk < j.row_tiles:
+        j.tile_sums[chunk] = learn_tile(j, row, at_most(j.tile, j.m - row), participant)
+    else:
+        penalty_chunk(j, chunk - j.row_tiles)
 
 
 cdef void pull_back_chunk(void *context, i64 chunk, int participant) noexcept nogil:
@@ -281,7 +295,7 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef Job *j = <Job *>context
     cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, chunk)
     cdef const i64 *a = layer_of(j.plan, tile.layer)
-    cdef i64 n_in = a[N_IN], n_out = a[N_OUT], a_row = 1, a_col = n_in, i
+    cdef i64 n_out = a[N_OUT], a_row, a_col, i
     cdef const char *A
     cdef const char *dZ = kept_at(j, j.dz, tile.layer, 0)
     cdef char *dW = weights_at(j, j.grad, tile.layer)
@@ -291,35 +305,34 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef int fused = j.is_sgd and not j.accumulate and j.last
     cdef double sgd[3]
     cdef fnn_epilogue e
-    if tile.layer == 1 and j.X.index_bytes:
+    if j.bands:
+        add_shares(j, tile.rows * n_out, a[W_AT] + tile.row * n_out)
+    elif tile.layer == 1 and j.X.index_bytes:
         if not j.accumulate:
             memset(dW + at, 0, tile.rows * n_out * j.item)
         j.k.sparse_weight_gradient(&j.X, j.rows, j.first, j.m, n_out, tile.row, tile.row + tile.rows, dZ, dW)
     else:
-        if tile.layer > 1:
-            A = kept_at(j, j.passes, tile.layer - 1, 0)
-        elif j.in_place:
-            A = x_in_place(j, 0)
-            a_row, a_col = j.X.col_step, j.X.row_step
-        else:
-            A = j.x
-        A += tile.row * a_row * j.item
+        A = inputs_at(j, tile.layer, 0, &a_row, &a_col)
+        A += tile.row * a_col * j.item
         dZ += tile.column * j.item
         if fused:
             memset(&e, 0, sizeof(fnn_epilogue))
             set_sgd(j, tile.layer, sgd)
             e.sgd, e.W = sgd, weights_at(j, j.theta, tile.layer) + at
-            j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1, dW + at, n_out, 1, 0, &e,
+            j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, dW + at, n_out, 1, 0, &e,
                      scratch_of(j, participant))
             if a[BIAS] and tile.row == 0:
                 j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, db)
                 update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)
             return
-        j.k.gemm(tile.rows, tile.columns, j.m, A, a_row, a_col, dZ, n_out, 1, dW + at, n_out, 1, j.accumulate, NULL,
+        j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, dW + at, n_out, 1, j.accumulate, NULL,
                  scratch_of(j, participant))
         dZ -= tile.column * j.item
     if a[BIAS] and tile.row == 0:
-        j.k.column_sums(j.m, tile.columns, dZ + tile.column * j.item, n_out, 1, j.accumulate, db)
+        if j.bands:
+            add_shares(j, n_out, a[B_AT])
+        else:
+            j.k.column_sums(j.m, tile.columns, dZ + tile.column * j.item, n_out, 1, j.accumulate, db)
     if not j.last:
         return
     l2 = l2_of(j, tile.layer)

@@ -245,6 +245,8 @@ COMPILED = (
     ("tiles.pxi", "dX before the input scale", "if j.consts[INPUT_SCALE] != 1:", "if False:"),
     ("tiles.pxi", "weights of other rows", "            j.k.take(j.weights, rows, first, m, w)\n", "            j.k.take(j.weights, NULL, 0, m, w)\n"),
     ("programs.pxi", "last batch skipped", "    while i < n:\n        end = i", "    while i < n - 1:\n        end = i"),
+    ("bands.pxi", "the last band left out", "j.k.slab_sum(j.bands, j.share_bytes", "j.k.slab_sum(j.bands - 1, j.share_bytes"),
+    ("bands.pxi", "gradients of the first band's rows", "dZ = kept_at(j, j.dz, layer, first)", "dZ = kept_at(j, j.dz, layer, 0)"),
     ("slabs.pxi", "pending step with the next batch's rows", "j.slab_rows[1], start, dZ, W, j.sgd", "j.slab_rows[0], start, dZ, W, j.sgd"),
     ("slabs.pxi", "pending step skipped", "        j.pending = True\n        i += 1", "        j.pending = i + 1 < end\n        i += 1"),
     ("slabs.pxi", "bias with every slab", "if slab == 0 and layer_of(j.plan, 1)[BIAS]:", "if layer_of(j.plan, 1)[BIAS]:"),

@@ -148,6 +148,46 @@ def test_slabs_stop_before_the_update_of_a_batch_that_is_not_finite(compiled, dt
         assert np.isnan(done.losses[where, 0])
 
 
+# ---- bands: batches that are long beside the weights
+
+
+def band_net(*hidden, act="tanh", loss="categorical_cross_entropy", **options):
+    return make_net((20, *hidden, 3), act, loss, **options)
+
+
+LONG = [200, 64, 5, 203, 0, 130]  # by bands, but for the short ones
+
+
+@pytest.mark.parametrize("rule", updates.BY_NAME)
+def test_bands_with_every_update(compiled, reference, dtype, rule):
+    net = band_net(31, 17, l2=(0.03, 0.05, 0.0))
+    train_on_both(compiled, reference, net, dtype, rule, LONG, decay=0.1, labels=True, weighted=True)
+
+
+@pytest.mark.parametrize("threads", [3, 8])
+@pytest.mark.parametrize("clip", [0.0, 0.02])
+@pytest.mark.parametrize("kind", [*common.DENSE, "csr32"])
+def test_bands_of_every_kind_of_rows(compiled, reference, dtype, kind, clip, threads):
+    net = band_net(40, scale=1 / 255 if kind == "uint8" else 1.0, l2=(0.02, 0.02), l2_over_norm=True, clip=clip)
+    train_on_both(compiled, reference, net, dtype, "sgd", LONG, kind=kind, labels=True, threads=threads)
+
+
+@pytest.mark.parametrize("act", ["tanh", "silu"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dropout", [(0.0, 0.0, 0.0), (0.4, 0.25, 0.0)], ids=str)
+def test_bands_with_dropout(compiled, reference, dtype, act, bias, dropout):
+    net = band_net(40, 16, act=act, bias=bias, dropout=dropout)
+    train_on_both(compiled, reference, net, dtype, "adam", LONG, labels=True)
+
+
+@pytest.mark.parametrize("sizes", [(33, 10), (64, 100, 10), (7, 90, 1), (12, 24, 24, 24, 2)], ids=str)
+@pytest.mark.parametrize("batch", [199, 800, 2500])
+def test_bands_of_other_shapes(compiled, reference, dtype, sizes, batch):
+    """Four bands to sixteen, of one row tile or several."""
+    net = make_net(sizes, "sigmoid", "squared_error")
+    train_on_both(compiled, reference, net, dtype, "adam", [batch, batch - 66, batch + 1], m=300, threads=5)
+
+
 # ---- layer by layer: more than 768 KiB of parameters
 
 
