@@ -51,8 +51,8 @@ def own(side: str, threads: int) -> dict[str, int]:
 
 
 def settle() -> None:
-    """Wait for idle threads of OpenBLAS to sleep: they spin for some 20 ms, and nobody's second thread runs beside."""
-    time.sleep(0.04)
+    """Wait for idle threads of OpenBLAS to sleep: they spin for 2^28 ticks, and nobody's second thread runs beside."""
+    time.sleep(0.15)
 
 
 # ---- fits
