@@ -51,8 +51,8 @@ def own(side: str, threads: int) -> dict[str, int]:
 
 
 def settle() -> None:
-    """Wait for idle threads of OpenBLAS to sleep: they spin for 2^28 ticks, and nobody's second thread runs beside."""
-    time.sleep(0.15)
+    """Wait for idle threads of OpenBLAS to sleep: they spin for 2^28 ticks, on a core that the next one's helper needs."""
+    time.sleep(0.2)
 
 
 # ---- fits

@@ -3,7 +3,8 @@
 # That phase reads the inputs and gradients of all layers, and half of those another core has written: for 200 rows of
 # 64-100-10 1640 cache lines a thread, at 10 ns each a third of the step.  Where the weights are far fewer, every band of
 # rows leaves its own share of the gradient, and only shares and new weights go from core to core.  The bands follow from
-# the shape alone, and their shares are added in their order.
+# the shape alone, and their shares are added in their order.  Short bands are one row tile: what W2 must be turned or
+# packed for is then turned once.
 
 
 cdef i64 bands_of(Job *j, i64 m) noexcept nogil:
@@ -11,20 +12,21 @@ cdef i64 bands_of(Job *j, i64 m) noexcept nogil:
     cdef const i64 *plan = j.plan
     cdef const i64 *a
     cdef i64 layer, crossing = 0
-    if j.slabs or j.X.index_bytes or is_layerwise(j) or m > block_rows(plan) or m * plan[N_PARAMETERS] < SHARED_MACS:
+    if j.slabs or j.X.index_bytes or is_layerwise(j) or m > block_rows(plan) or m * plan[N_PARAMETERS] < BAND_MACS:
         return 0
     for layer in range(1, plan[N_LAYERS] + 1):
         a = layer_of(plan, layer)
         crossing += m * (a[N_IN] + a[N_OUT])
         if a[N_IN] > SMALL_LAYER // a[N_OUT]:
             return 0  # its weight tiles are not contiguous
-    if crossing < BAND_RATIO * plan[N_PARAMETERS]:
+    if crossing < BAND_RATIO * plan[N_PARAMETERS] or m < LEAST_BANDS * LEAST_TILE:
         return 0
-    return at_most(at_least(crossing // (BAND_RATIO * plan[N_PARAMETERS]), LEAST_BANDS), MOST_BANDS)
+    return at_most(at_most(at_least(crossing // (BAND_RATIO * plan[N_PARAMETERS]), LEAST_BANDS), MOST_BANDS),
+                   m // LEAST_TILE)
 
 
 cdef inline i64 band_from(i64 m, i64 band, i64 bands) noexcept nogil:
-    """Return the first row of a band, a multiple of 4."""
+    """Return the first row of a band, a multiple of 4: of 200 rows, as 8 would share them, one thread would have 104."""
     return at_most((m + 3) // 4 * band // bands * 4, m)
 
 

@@ -32,7 +32,7 @@ cdef void forward_chunk(void *context, i64 chunk, int participant) noexcept nogi
     cdef i64 across = (n_out + j.grid_columns - 1) // j.grid_columns
     cdef i64 row = chunk // across * j.grid_rows, column = chunk % across * j.grid_columns
     cdef i64 m = at_most(j.grid_rows, j.m - row), n = at_most(j.grid_columns, n_out - column)
-    cdef i64 a_row = n_in, a_col = 1
+    cdef i64 a_row, a_col
     cdef fnn_epilogue e = epilogue_of(j, layer)
     cdef const char *A
     cdef char *Y = kept_at(j, j.reads if rate_of(j, layer) > 0 and not layer_of(j.plan, layer)[READS_INPUT] else j.passes,
@@ -42,13 +42,7 @@ cdef void forward_chunk(void *context, i64 chunk, int participant) noexcept nogi
     if layer == 1 and j.X.index_bytes:
         j.k.sparse_forward(&j.X, rows_at(j, row), j.first + row, m, n_out, weights_at(j, j.theta, 1), Y, &e)
         return
-    if layer > 1:
-        A = kept_at(j, j.passes, layer - 1, row)
-    elif j.in_place:
-        A = x_in_place(j, row)
-        a_row, a_col = j.X.row_step, j.X.col_step
-    else:
-        A = j.x + row * n_in * j.item
+    A = inputs_at(j, layer, row, &a_row, &a_col)
     if e.bias != NULL:
         e.bias = <const char *>e.bias + column * j.item
     j.k.gemm(m, n, n_in, A, a_row, a_col, weights_at(j, j.theta, layer) + column * j.item, n_out, 1,

@@ -31,8 +31,9 @@ cdef enum:
     LAYER_ROWS = 512            # of a tile of a layer's output
     LAYER_COLUMNS = 128
     LOSS_ROWS = 32
-    BAND_RATIO = 4              # numbers of all layers to one weight, from which a batch goes by bands of its rows,
-    LEAST_BANDS = 4             # each with a gradient of its own, see bands_of
+    BAND_MACS = 1 << 18         # multiply-adds of a batch forward from which it may go by bands,
+    BAND_RATIO = 4              # and inputs and outputs of all layers for each parameter
+    LEAST_BANDS = 4             # more for longer batches
     MOST_BANDS = 16
     SLABS = 4                   # of the first layer; more where they would be long
     MOST_SLABS = 16
@@ -176,8 +177,8 @@ cdef i64 most_tile(const i64 *plan) noexcept nogil:
 cdef i64 row_tile(const i64 *plan, i64 m) noexcept nogil:
     """Return the rows of a tile of m rows: of the tallest ones those that two threads can share out most evenly.
 
-    200 rows of 20-64-64-3 in 7 tiles, not 5, on two threads: 51 us a step, not 55 (Adam, float32), and 93, not 99, in
-    float64; one thread loses 1 %.
+    200 rows of 20-64-64-3 in 7 tiles, not 5, on two threads: 51 us a step, not 55, and 93, not 99, in float64; one
+    thread loses 1 %.  (Measured before those went by bands.)
     """
     cdef i64 tile = evenly(m, most_tile(plan)), best = tile, least = at_least(tile // 2, LEAST_TILE) // 8 * 8
     if m * plan[N_PARAMETERS] < SHARED_MACS:

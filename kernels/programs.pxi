@@ -19,11 +19,12 @@ cdef void set_block(Job *j, const i64 *rows, i64 start, i64 m) noexcept nogil:
     if rows != NULL:
         j.rows, j.first = rows + start, 0
     j.m = at_most(m - start, block_rows(j.plan))
-    j.tile = row_tile(j.plan, j.m)
     j.bands = bands_of(j, m) if j.shares != NULL else 0
     if j.bands:
-        j.tile = evenly((j.m + j.bands - 1) // j.bands, MOST_TILE)
-    j.row_tiles = j.bands if j.bands else (j.m + j.tile - 1) // j.tile
+        j.tile, j.row_tiles = evenly((m + j.bands - 1) // j.bands, MOST_TILE), j.bands
+    else:
+        j.tile = row_tile(j.plan, j.m)
+        j.row_tiles = (j.m + j.tile - 1) // j.tile
     j.accumulate = start > 0
     j.last = start + j.m >= m
 
@@ -157,14 +158,13 @@ cdef int team_size(Job *j, i64 longest) noexcept nogil:
     0 where a batch is longer than a block: its losses are added up over several phases, and a helper that was late for
     one of them would go on with a sum of its own.
     """
-    cdef i64 tiles = weight_tiles(j.plan, j.X.index_bytes), height
+    cdef i64 tiles = weight_tiles(j.plan, j.X.index_bytes), bands = bands_of(j, longest), height
     if longest > block_rows(j.plan):
         return 0
     if slab_count(j) and not j.clips and longest <= most_slab_rows(j):
         return <int>at_most(j.threads, slab_count(j))
-    longest = at_most(longest, block_rows(j.plan))
     height = row_tile(j.plan, longest)
-    return <int>at_most(j.threads, at_least(tiles, (longest + height - 1) // height))
+    return <int>at_most(j.threads, bands if bands else at_least(tiles, (longest + height - 1) // height))
 
 
 cdef void run_backward(Job *j, i64 m) noexcept nogil:

@@ -82,6 +82,7 @@ cdef class Stepper:
         j.threads = self.threads
         if not self.threads:
             j.threads = 1 if rows <= self.rows_alone else threads_of(self.threads_for(rows))
+        self.rows = -1  # laying out for the count forgets where things are
         t_bytes = round_up(rows * j.plan[OUTPUTS] * at_least(j.item, 4), ALIGN)
         taken = t_bytes + round_up((rows + 2) * 8, ALIGN) + lay_out_block(j, rows, True, NULL)
         memory = PyMem_RawMalloc(taken + ALIGN)

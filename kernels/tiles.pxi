@@ -6,7 +6,7 @@
 #    2. Weight tiles: dW = passes^T dz, db, L2, and the update right there, while the tile is in the cache (plain SGD
 #       even in registers); with clipping the squared norm instead, and
 #    3. the update of the clipped gradient, by weight tiles.
-# B. Sums that cross tiles (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
+# B. Sums that cross tiles or bands (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
 # C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
 # D. Batches that are long beside the weights go by bands (bands.pxi): each computes its share of dW in phase 1.
 # E. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.

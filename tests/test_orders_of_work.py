@@ -1,7 +1,7 @@
 """The orders of work that the compiled kernels choose by shape: each gives what the reference gives.
 
-Slabs are for batches in front of a wide first layer, layer by layer goes a network that no core's cache holds; the
-other tests' networks are small and go by row tiles.  ``kernels/layout.pxi`` has the limits that the shapes here pass.
+Slabs are for batches in front of a wide first layer, layer by layer goes a network that no core's cache holds, by bands
+a batch that is long beside the weights; most of the other tests' networks go by row tiles.  ``kernels/layout.pxi`` has the limits that the shapes here pass.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def test_slabs_stop_before_the_update_of_a_batch_that_is_not_finite(compiled, dt
 
 
 def band_net(*hidden, act="tanh", loss="categorical_cross_entropy", **options):
-    return make_net((20, *hidden, 3), act, loss, **options)
+    return make_net((40, *hidden, 3), act, loss, **options)
 
 
 LONG = [200, 64, 5, 203, 0, 130]  # by bands, but for the short ones
@@ -160,7 +160,7 @@ LONG = [200, 64, 5, 203, 0, 130]  # by bands, but for the short ones
 
 @pytest.mark.parametrize("rule", updates.BY_NAME)
 def test_bands_with_every_update(compiled, reference, dtype, rule):
-    net = band_net(31, 17, l2=(0.03, 0.05, 0.0))
+    net = band_net(64, 32, l2=(0.03, 0.05, 0.0))
     train_on_both(compiled, reference, net, dtype, rule, LONG, decay=0.1, labels=True, weighted=True)
 
 
@@ -186,6 +186,17 @@ def test_bands_of_other_shapes(compiled, reference, dtype, sizes, batch):
     """Four bands to sixteen, of one row tile or several."""
     net = make_net(sizes, "sigmoid", "squared_error")
     train_on_both(compiled, reference, net, dtype, "adam", [batch, batch - 66, batch + 1], m=300, threads=5)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_bands_of_few_rows(compiled, reference, dtype, rule):
+    """A long single unit: few rows are far more numbers than its weights, but bands have 16 rows at least."""
+    net = make_net((8000, 1), "identity", "squared_error", l2=(0.01,))
+    train_on_both(compiled, reference, net, dtype, rule, [80, 64, 63, 40, 8, 79], m=80, weighted=True)
+
+
+def test_bands_beside_batches_of_several_blocks(compiled, reference, dtype):
+    train_on_both(compiled, reference, make_net((30, 60, 2), "tanh", "squared_error"), dtype, "adam", [300, 4200, 300])
 
 
 # ---- layer by layer: more than 768 KiB of parameters

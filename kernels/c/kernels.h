@@ -75,7 +75,8 @@ typedef struct {
                          fnn_fetch *fetch);
     void (*slab_backward)(i64 k, i64 n, i64 m, const void *const *x, i64 offset, const void *dZ, void *C,
                           const double *sgd, fnn_fetch *fetch);
-    /* Y (m, n) contiguous = bias + sum_s P_s, s in order: P_s (m, padded) contiguous, one after another `step` apart */
+    /* Y (m, n) contiguous = bias + sum_s P_s, s in order: P_s (m, padded) contiguous, one after another `step` apart;
+     * read by whole registers, so up to one register behind its end */
     void (*slab_sum)(i64 slabs, i64 step, i64 m, i64 n, i64 padded, const void *P, const void *bias, void *Y);
 
     /* y = f(x), (m, n); y may be x.  elementary: f of FNN_FUNCTIONS in dense.h; activation: of activations.h */
