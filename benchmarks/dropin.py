@@ -51,7 +51,7 @@ def own(side: str, threads: int) -> dict[str, int]:
 
 
 def settle() -> None:
-    """Wait for idle threads of OpenBLAS to sleep: they spin for 2^28 ticks, on a core that the next one's helper needs."""
+    """Wait until idle threads of OpenBLAS sleep: they spin for 2^28 ticks, on a core that the next one needs."""
     time.sleep(0.2)
 
 

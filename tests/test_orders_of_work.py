@@ -1,7 +1,8 @@
 """The orders of work that the compiled kernels choose by shape: each gives what the reference gives.
 
 Slabs are for batches in front of a wide first layer, layer by layer goes a network that no core's cache holds, by bands
-a batch that is long beside the weights; most of the other tests' networks go by row tiles.  ``kernels/layout.pxi`` has the limits that the shapes here pass.
+a batch that is long beside the weights; most of the other tests' networks go by row tiles.  ``kernels/layout.pxi`` has
+the limits that the shapes here pass.
 """
 
 from __future__ import annotations
