@@ -13,6 +13,7 @@ Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space; a s
 cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.ref cimport PyObject
 from libc.math cimport isfinite, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset

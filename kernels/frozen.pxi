@@ -6,10 +6,24 @@
 #    width, and an `out` that fits.  Everything else, errors included, is `general`'s, the slow twin in Python.
 # C. A call's scratch is on its own stack, or allocated for it where layers are wide: any number of threads may call.
 # D. A single row's layer is cut by strips of columns among threads where its weights are worth a wake-up.
+# E. Making an array and giving it back takes as long as a small network.  So the last two outputs of a row are kept, and
+#    one that nobody else refers to any more, neither by name nor by view, is filled again: two, because `y = f(x)` lets
+#    go of the last one only after the call.
 
 cdef enum:
     ROW_ROOM = 16 * 1024        # bytes of the stack for the activations of one row; wider layers are allocated
     ROW_SHARED = 512 * 1024     # bytes of a layer's weights from which threads share a row: 10 us or more from L3
+
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define FNN_COUNTS_REFERENCES 0  /* one reference counted may be two held */
+    #else
+    #define FNN_COUNTS_REFERENCES 1
+    #endif
+    """
+    const int FNN_COUNTS_REFERENCES
+    Py_ssize_t Py_REFCNT(PyObject *o)
 
 cdef struct RowLayer:
     i64 n_in
@@ -121,7 +135,7 @@ cdef class Snapshot:
         self.k.row_link(self.link, self.n_out, share.y)
         return share.y
 
-    cdef object one(self, cnp.ndarray x, i64 step, object out, int threads, int turned):
+    cdef object one(self, cnp.ndarray x, i64 step, cnp.ndarray out, int threads, int turned):
         """Return the outputs of the row at x, (n_out,), in `out` where that is not None."""
         cdef char on_stack[ROW_ROOM + ALIGN]
         cdef void *allocated = NULL
@@ -143,10 +157,11 @@ cdef class Snapshot:
             y = self.run_row(at, step, number, room, threads, turned)
         if out is None:
             out = cnp.PyArray_SimpleNew(1, &n, self.number)
-            memcpy(cnp.PyArray_DATA(<cnp.ndarray>out), y, n * self.k.real_bytes)
+        if cnp.PyArray_IS_C_CONTIGUOUS(out):
+            memcpy(cnp.PyArray_DATA(out), y, n * self.k.real_bytes)
         else:
-            self.k.activation(0, 1, n, y, n, 1, cnp.PyArray_DATA(<cnp.ndarray>out), n,
-                              cnp.PyArray_STRIDE(<cnp.ndarray>out, 0) // self.k.real_bytes)
+            self.k.activation(0, 1, n, y, n, 1, cnp.PyArray_DATA(out), n,
+                              cnp.PyArray_STRIDE(out, 0) // self.k.real_bytes)
         if allocated != NULL:
             PyMem_RawFree(allocated)
         return out
@@ -189,6 +204,18 @@ cdef inline int is_plain(cnp.ndarray a) noexcept:
     return cnp.PyArray_ISBEHAVED_RO(a)
 
 
+cdef inline int is_free(PyObject *kept, i64 n, int number) noexcept:
+    """Say whether an output that was given away is nobody's again, and still what it was made as."""
+    cdef cnp.ndarray a
+    if not FNN_COUNTS_REFERENCES or Py_REFCNT(kept) > 1 or <object>kept is None:
+        return False
+    a = <cnp.ndarray>kept
+    return (
+        cnp.PyArray_NDIM(a) == 1 and cnp.PyArray_DIM(a, 0) == n and cnp.PyArray_TYPE(a) == number
+        and cnp.PyArray_ISBEHAVED(a) and cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_OWNDATA)
+    )
+
+
 @cython.auto_pickle(False)
 cdef class FrozenNetwork:
     """The quick door of a predictor, to derive it from; ``Kernels.frozen`` in table.py has the contract."""
@@ -197,6 +224,8 @@ cdef class FrozenNetwork:
     cdef i64 rows_alone
     cdef int threads
     cdef int turned             # changes with every call for one row: see row.h
+    cdef object last            # the outputs of the last two calls for one row, to be filled again
+    cdef object last_but_one
 
     def freeze(
         self, cnp.ndarray plan not None, cnp.ndarray consts not None, cnp.ndarray theta not None, i64 rows_alone,
@@ -245,7 +274,12 @@ cdef class FrozenNetwork:
                     or not cnp.PyArray_ISBEHAVED(b) or not is_plain(b)
                 ):
                     return self.general(x, out)
-            return s.one(a, step, out, self.threads_for_rows(1), turned)
+                return s.one(a, step, b, self.threads_for_rows(1), turned)
+            b = self.last_but_one if is_free(<PyObject *>self.last_but_one, s.n_out, s.number) else None
+            b = s.one(a, step, b, self.threads_for_rows(1), turned)
+            if FNN_COUNTS_REFERENCES:
+                self.last_but_one, self.last = self.last, b
+            return b
         if out is not None or cnp.PyArray_DIM(a, 0) == 0:
             return self.general(x, out)
         return s.many(a, self.threads_for_rows(cnp.PyArray_DIM(a, 0)))

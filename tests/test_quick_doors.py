@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 import kernels_common as common
 import numpy as np
 import pytest
@@ -141,6 +144,88 @@ def test_what_needs_thought_is_handed_on(door):
     assert f(np.zeros((2, 4), "f4"), np.zeros((2, 3), "f4")) == "general"
     assert f(x, out) is out
     assert door()(x) == "general"  # nothing frozen yet
+
+
+# ---- outputs that nobody refers to any more are filled again
+
+
+def rows_and_outputs(door, count=12):
+    net = make_net((5, 7, 3), "tanh", "squared_error")
+    rng = np.random.default_rng(5)
+    rows, f = rng.normal(size=(count, 5)), frozen(door, net, net.theta(rng, np.dtype("f8")))
+    return f, rows, [np.array(f.row(x)) for x in rows]
+
+
+def test_an_output_that_is_kept_stays_as_it_was(door):
+    f, rows, wanted = rows_and_outputs(door)
+    kept = [f(x) for x in rows]
+    assert len({a.ctypes.data for a in kept}) == len(rows)
+    assert all(np.allclose(a, b) for a, b in zip(kept, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [lambda a: a[1:], lambda a: a.reshape(3, 1), memoryview, lambda a: a.T, lambda a: [a], lambda a: a.view("i8"),
+     lambda a: np.lib.stride_tricks.as_strided(a), lambda a: np.frombuffer(a), lambda a: np.from_dlpack(a)],
+)  # fmt: skip
+def test_a_view_keeps_an_output(door, part):
+    """Whatever refers to the memory, by name or not."""
+    f, rows, _ = rows_and_outputs(door)
+    views = [part(f(x)) for x in rows]
+    before = [np.array(view) for view in views]
+    for x in rows[::-1]:
+        f(x)
+    assert all(same_bits(np.array(view), b) for view, b in zip(views, before, strict=True))
+
+
+def test_an_output_that_is_dropped_is_filled_again(door):
+    f, rows, wanted = rows_and_outputs(door)
+    places = set()
+    for x, b in zip(rows, wanted, strict=True):
+        y = f(x)
+        assert np.allclose(y, b)
+        places.add(y.ctypes.data)
+    assert len(places) == 2 or not hasattr(sys, "getrefcount") or not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shape", (3, 1)), ("dtype", ">f8"), ("strides", (0,)), ("writeable", False)]
+)
+def test_an_output_that_was_changed_is_not(door, name, value):
+    f, rows, wanted = rows_and_outputs(door)
+    for x, b in zip(rows, wanted, strict=True):
+        y = f(x)
+        assert y.shape == (3,)
+        assert (y.flags.owndata, y.flags.writeable, y.dtype, y.strides) == (True, True, np.dtype("f8"), (8,))
+        assert np.allclose(y, b)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy would rather have no attributes set
+            setattr(y.flags if name == "writeable" else y, name, value)
+
+
+def test_an_output_goes_in_again_as_a_row(door):
+    """What comes out is read while the next one is written."""
+    net = make_net((4, 6, 4), "tanh", "squared_error")
+    rng = np.random.default_rng(6)
+    f, x = frozen(door, net, net.theta(rng, np.dtype("f8"))), rng.normal(size=4)
+    y, wanted = x, x
+    for _ in range(9):
+        y, wanted = f(y), np.array(f.row(wanted))
+        assert np.allclose(y, wanted, rtol=1e-12)
+    assert np.allclose(f(f(f(x))), f.row(f.row(f.row(x))), rtol=1e-12)
+
+
+def test_outputs_after_another_network_is_frozen(door):
+    f, rows, _ = rows_and_outputs(door)
+    for x in rows:
+        f(x)
+    net = make_net((5, 9, 4), "relu", "squared_error")
+    theta = net.theta(np.random.default_rng(7), np.dtype("f4"))
+    f.freeze(net.plan, net.const, theta, 1 << 40, 1)
+    for x in rows:
+        y = f(x)
+        assert y.shape == (4,)
+        assert y.dtype == np.float32
 
 
 @pytest.fixture
