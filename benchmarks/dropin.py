@@ -71,7 +71,8 @@ def fit_contest(fit: Fit, toy: bool) -> Contest:
         for side in (SKLEARN, FASTNN) for threads in thread_counts(toy)
     ]  # fmt: skip
     lbfgs = fit.settings.get("solver") == "lbfgs"
-    return Contest(competitors, competitors[0].name, LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype])
+    tolerance = LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype]
+    return Contest(competitors, competitors[0].name, tolerance, sample_seconds=0.2)
 
 
 # ---- one row

@@ -110,6 +110,9 @@ class Contest:
         check.
     rounds : int, optional
         How many rounds to play, whatever the mode says.
+    sample_seconds : float
+        Shortest sample, where that is more than the mode's: threads that start on cold, idle or virtual processors take
+        some 0.1 s to be spread over the cores, and a call of half that length would show nothing else.
     """
 
     competitors: Sequence[Competitor]
@@ -117,6 +120,7 @@ class Contest:
     tolerance: float | None
     absent: Sequence[Absent] = ()
     rounds: int | None = None
+    sample_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         names = [one.name for one in (*self.competitors, *self.absent)]
@@ -239,10 +243,11 @@ class Rounds:
     def calibrate(self) -> int:
         """Choose the calls per sample of each competitor; return how many rounds fit into the mode's seconds."""
         round_seconds = 0.0
+        shortest = max(self.mode.sample_seconds, 0.0 if self.mode.toy else self.contest.sample_seconds)
         for one in self.contest.competitors:
             calls, seconds = 1, self._sample(one, 1)
-            while not one.once and seconds * calls < self.mode.sample_seconds:
-                calls = max(2 * calls, min(1000 * calls, math.ceil(self.mode.sample_seconds / max(seconds, 1e-9))))
+            while not one.once and seconds * calls < shortest:
+                calls = max(2 * calls, min(1000 * calls, math.ceil(shortest / max(seconds, 1e-9))))
                 seconds = self._sample(one, calls)
             self.calls[one.name] = calls
             round_seconds += seconds * (calls + (seconds < WARM_BELOW))

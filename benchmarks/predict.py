@@ -81,7 +81,7 @@ def contest(task: Task, rows: int, toy: bool, crew: Crew) -> Contest:
     off = difference(present[0].run(), exact)
     if not off <= TOLERANCE:
         raise WrongAnswer(f"{present[0].name} is {off:.1e} away from the network worked out in float64.")
-    return Contest(present, present[0].name, TOLERANCE, absent)
+    return Contest(present, present[0].name, TOLERANCE, absent, sample_seconds=0.1 if rows else 0.0)
 
 
 def step_contest(task: Task, toy: bool, crew: Crew) -> Contest:

@@ -49,7 +49,7 @@ def contest(task: Task, toy: bool, crew: Crew) -> Contest:
             yield trainer(crew, name, task, check, [1], label(name, 1))
 
     present, absent = gather(TRAINERS, make, toy)
-    return Contest(present, NUMPY, TOLERANCE, absent)
+    return Contest(present, NUMPY, TOLERANCE, absent, sample_seconds=0.2)
 
 
 def cases(mode: Mode) -> Iterator[Case]:
