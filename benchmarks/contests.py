@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import ceil
 from typing import Any
 
 from . import environment
@@ -70,17 +71,21 @@ def glance_at(task: Task) -> Callable[[Worker], float]:
     return glance
 
 
-def trainer(crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int], called: str = "") -> Competitor:
+def trainer(
+    crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int], called: str = "", shortest: float = 0.0
+) -> Competitor:
     """Return the competitor that trains whole epochs at its best number of threads.
 
-    Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.
+    Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.  Numbers of
+    threads are judged by epochs of ``shortest`` seconds in all.
     """
     compiled: dict[int, float] = {}
 
     def one_epoch(worker: Worker) -> float:
         if worker.threads not in compiled:
             compiled[worker.threads] = worker.ask("begin", task)
-        return _epochs(worker, 1)
+        seconds = _epochs(worker, 1)
+        return seconds if seconds >= shortest else _epochs(worker, ceil(shortest / seconds)) / ceil(shortest / seconds)
 
     worker, searched = best_threads(crew, name, counts, glance_at(check), one_epoch)
 
