@@ -76,8 +76,8 @@ def trainer(
 ) -> Competitor:
     """Return the competitor that trains whole epochs at its best number of threads.
 
-    Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.  Numbers of
-    threads are judged by epochs of ``shortest`` seconds in all.
+    Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.
+    Numbers of threads are judged by epochs of ``shortest`` seconds in all.
     """
     compiled: dict[int, float] = {}
 

@@ -12,6 +12,7 @@
 
 cdef enum:
     ROW_ROOM = 16 * 1024        # bytes of the stack for the activations of one row; wider layers are allocated
+    KEPT_OUTPUTS = 512          # of a row, up to which its array is kept
     ROW_SHARED = 512 * 1024     # bytes of a layer's weights from which threads share a row: 10 us or more from L3
 
 cdef extern from *:
@@ -277,7 +278,7 @@ cdef class FrozenNetwork:
                 return s.one(a, step, b, self.threads_for_rows(1), turned)
             b = self.last_but_one if is_free(<PyObject *>self.last_but_one, s.n_out, s.number) else None
             b = s.one(a, step, b, self.threads_for_rows(1), turned)
-            if FNN_COUNTS_REFERENCES:
+            if FNN_COUNTS_REFERENCES and s.n_out <= KEPT_OUTPUTS:
                 self.last_but_one, self.last = self.last, b
             return b
         if out is not None or cnp.PyArray_DIM(a, 0) == 0:
