@@ -66,8 +66,9 @@ def fit_contest(fit: Fit, toy: bool) -> Contest:
         est = estimator(side, fit.kind)(random_state=0, **ENDLESS, **fit.settings, **own(side, threads)).fit(X, y)
         return np.array([est.loss_]) if fit.settings.get("solver") == "lbfgs" else np.array(est.loss_curve_)
 
+    before = None if toy else settle
     competitors = [
-        Competitor(label(side, threads), partial(run, side, threads), threads, settle, facts={"side": side})
+        Competitor(label(side, threads), partial(run, side, threads), threads, before, facts={"side": side})
         for side in (SKLEARN, FASTNN) for threads in thread_counts(toy)
     ]  # fmt: skip
     lbfgs = fit.settings.get("solver") == "lbfgs"
