@@ -117,7 +117,8 @@ def bars(
         A line across: the limit, or the baseline.
     """
     count = sum(map(len, groups.values())) + 0.8 * len(groups)
-    made, matplotlib = figure(min(13.0, max(7.0, 1.2 + 0.36 * count)), 4.8)
+    width = min(13.0, max(7.0, 1.2 + 0.36 * count))
+    made, matplotlib = figure(width, 4.8)
     with matplotlib.rc_context(FONTS):
         axes = made.subplots()
         at, ticks, seen = 0.0, [], {}
@@ -151,6 +152,6 @@ def bars(
         axes.set_ylabel(ylabel)
         axes.grid(True, axis="y", color="#dddddd", linewidth=0.7)
         bare(axes)
-        made.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=6, frameon=False)
+        made.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=int(width / 2.1), frameon=False)
         head(made, title)
         save(made, path)
