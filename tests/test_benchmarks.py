@@ -471,3 +471,20 @@ def test_charts_are_drawn_and_told_apart_in_grey(tmp_path, kind):
         groups = {"one": {name: (i + 1.0, str(i)) for i, name in enumerate(names)}, "two": {names[0]: "not run"}}
         charts.bars(path, groups, looks, "y", "title", log=True, line=(2.0, "limit"))
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("groups", [1, 2, 5])
+def test_a_legend_stays_within_its_chart(monkeypatch, tmp_path, groups):
+    pytest.importorskip("matplotlib")
+    names = ["fastnn cython", "fastnn numba", "fastnn numpy", "NumPy by hand", "scikit-learn", "PyTorch compiled", "JAX"]
+    drawn = []
+
+    def look_at(made, path):
+        made.draw_without_rendering()
+        drawn.append((made.legends[0].get_window_extent(), made.bbox))
+
+    monkeypatch.setattr(charts, "save", look_at)
+    group = {name: (i + 1.0, str(i)) for i, name in enumerate(names)}
+    charts.bars(tmp_path / "x.png", {str(i): group for i in range(groups)}, charts.styles(names), "y", "title")
+    legend, page = drawn[0]
+    assert page.x0 <= legend.x0 < legend.x1 <= page.x1
