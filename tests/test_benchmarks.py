@@ -476,7 +476,7 @@ def test_charts_are_drawn_and_told_apart_in_grey(tmp_path, kind):
 @pytest.mark.parametrize("groups", [1, 2, 5])
 def test_a_legend_stays_within_its_chart(monkeypatch, tmp_path, groups):
     pytest.importorskip("matplotlib")
-    names = ["fastnn cython", "fastnn numba", "fastnn numpy", "NumPy by hand", "scikit-learn", "PyTorch compiled", "JAX"]
+    names = ["fastnn cython", "fastnn numba", "fastnn numpy", "NumPy by hand", "scikit-learn", "PyTorch compiled"]
     drawn = []
 
     def look_at(made, path):
