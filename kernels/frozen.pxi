@@ -17,7 +17,7 @@ cdef enum:
 
 cdef extern from *:
     """
-    #ifdef Py_GIL_DISABLED
+    #if defined(Py_GIL_DISABLED) || defined(PYPY_VERSION) || defined(GRAALVM_PYTHON)
     #define FNN_COUNTS_REFERENCES 0  /* one reference counted may be two held */
     #else
     #define FNN_COUNTS_REFERENCES 1

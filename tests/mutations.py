@@ -209,6 +209,7 @@ COMPILED = (
     ("c/columns.h", "chains of additions lost", "        z[o % n] += z[o];", "        z[o % n] += 0 * z[o];"),
     ("c/columns.h", "columns change places", "    FN(zip)(x, y, n);\n    if (n == 4)", "    FN(zip)(x, y, n);\n    if (n == 2)"),
     ("infer.pxi", "columns of another tile", "x, x_row, x_col = x_in_place(j, row), j.X.row_step, j.X.col_step", "x, x_row, x_col = x_in_place(j, 0), j.X.row_step, j.X.col_step"),
+    ("frozen.pxi", "an output filled while others hold it", "Py_REFCNT(kept) > 1 or ", ""),
     ("frozen.pxi", "rows not scaled", "or x_number != self.number or self.is_scaled:", "or x_number != self.number:"),
     ("frozen.pxi", "layers write what they read", "share.layer, share.y = a, odd if i & 1 else even", "share.layer, share.y = a, even"),
     ("stepper.pxi", "labels out of range", "if not (0 <= value < outputs and", "if not (0 <= value <= outputs and"),
