@@ -80,8 +80,8 @@ cdef extern from "kernels.h" nogil:
         void (*take)(const void *values, const i64 *rows, i64 first, i64 m, void *out) noexcept nogil
         void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate,
                         const void *Y, void *out) noexcept nogil
-        void (*update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s,
-                       void *v) noexcept nogil
+        double (*update)(int rule, const double *scalars, double decay, double l2, i64 rows, i64 n, i64 step, void *w,
+                         const void *g, void *s, void *v, int measure) noexcept nogil
         void (*axpy)(i64 n, double a, const void *x, void *y) noexcept nogil
         void (*scale)(i64 n, double a, void *x) noexcept nogil
         double (*sum_squares)(i64 n, const void *x) noexcept nogil

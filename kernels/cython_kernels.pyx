@@ -390,9 +390,9 @@ def update(
     with nogil:
         for layer in range(1, j.plan[N_LAYERS] + 1):
             a = layer_of(j.plan, layer)
-            update_run(&j, a[N_IN] * a[N_OUT], a[W_AT], j.decay)
+            update_runs(&j, 1, a[N_IN] * a[N_OUT], 0, a[W_AT], j.decay, 0, False)
             if a[BIAS]:
-                update_run(&j, a[N_OUT], a[B_AT], 1.0)
+                update_biases(&j, layer, 0, a[N_OUT])
 
 
 cdef void set_state(Job *j, cnp.ndarray state) noexcept:

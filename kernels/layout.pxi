@@ -21,10 +21,11 @@ cdef enum:
     MOST_BLOCK = 4096
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
     SMALL_WEIGHT_TILE = 1 << 10
-    LARGE_WEIGHT_TILE = 1 << 14
+    LARGE_WEIGHT_TILE = 3 << 13
+    LARGE_COLUMNS = 512         # whole rows, if they are no longer: what follows in memory is fetched ahead of its use
     HUGE_LAYER = 1 << 20        # weights; from here on a tile is as high as wide, so that dz is packed seldom
     HUGE_WEIGHT_TILE = 1 << 16
-    WEIGHT_COLUMNS = 256
+    HUGE_COLUMNS = 256
     SPARSE_TILES = 8            # of the first layer's weights under CSR: each reads every index of the block
     EVALUATE_TILES = 256        # between two barriers
     LAYERWISE_BYTES = 3 << 18   # of theta, from which a batch goes layer by layer: row tiles would each read it all
@@ -77,6 +78,8 @@ cdef struct Job:
     int last                    # of the batch's blocks: regularise, and measure or update
     int clips
     int rule                    # -1: no update
+    double next_norm            # of the batch to come; 0: none
+    int measured                # the step before has left this batch's penalties
     double scalars[4]
     double decay
     double clip_factor
@@ -105,7 +108,6 @@ cdef struct Job:
     i64 slab_most               # rows of the longest batch
     const i64 *rows_after       # of the batch after the next, to be prefetched; m_after 0: none
     i64 m_after
-    double next_norm
     double sgd[3]
     int is_sgd
     char *slab_theta            # W1 and its slots, padded
@@ -131,7 +133,7 @@ cdef struct Job:
     char *shares                # in train: the gradients of the bands, share_bytes apart
     i64 share_bytes
     double *tile_sums           # losses of the row tiles
-    double *weight_sums         # penalties of the weight tiles
+    double *weight_sums[2]      # penalties of the weight tiles at this batch, and at the next
     double *norm_sums           # their squared gradients
     # ... or for a tile, one set for each participant
     char *own
@@ -242,8 +244,9 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
     elif n_in <= SMALL_LAYER // n_out:
         rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out // 8 * 8, 8))
     else:
-        columns[0] = at_most(n_out, WEIGHT_COLUMNS)
-        rows[0] = LARGE_WEIGHT_TILE if n_in < HUGE_LAYER // n_out else HUGE_WEIGHT_TILE
+        columns[0], rows[0] = at_most(n_out, LARGE_COLUMNS), LARGE_WEIGHT_TILE
+        if n_in >= HUGE_LAYER // n_out:
+            columns[0], rows[0] = at_most(n_out, HUGE_COLUMNS), HUGE_WEIGHT_TILE
         rows[0] = evenly(n_in, at_least(rows[0] // columns[0], 8))
     return ((n_in + rows[0] - 1) // rows[0]) * ((n_out + columns[0] - 1) // columns[0])
 
@@ -364,7 +367,7 @@ cdef inline i64 slab_grad_bytes(Job *j, i64 slabs) noexcept nogil:
 cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     """Place what gradient, backward and train keep of a block of `rows` rows at most; return the bytes taken."""
     cdef const i64 *plan = j.plan
-    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 16), block_rows(plan))
+    cdef i64 used = 0, cap = at_most(round_up(at_least(rows, 1), 16), block_rows(plan)), i
     j.capacity = cap
     j.passes = reserve(work, &used, cap * plan[UNITS] * j.item)
     j.reads = reserve(work, &used, cap * plan[UNITS] * j.item)
@@ -378,7 +381,8 @@ cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     j.y = reserve(work, &used, cap * plan[OUTPUTS] * j.item)
     j.w = reserve(work, &used, cap * j.item)
     j.tile_sums = <double *>reserve(work, &used, (cap // 8 + 1) * 8)
-    j.weight_sums = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
+    for i in range(2):
+        j.weight_sums[i] = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
     j.norm_sums = <double *>reserve(work, &used, (weight_tiles(plan, False) + SPARSE_TILES) * 8)
     lay_out_scratch(j, work, &used)
     return used

@@ -58,12 +58,12 @@ cdef int run_batch(Job *j, const i64 *rows, i64 m, double *parts) noexcept nogil
     parts[0] = parts[1] = 0
     while True:
         set_block(j, rows, start, m)
-        learn_block(j, tiles if penalised and j.last else 0)
+        learn_block(j, tiles if penalised and j.last and not j.measured else 0)
         j.gathered = False
         parts[0] += add_up(j.tile_sums, j.row_tiles)
         if j.last:
             if penalised:
-                parts[1] = add_up(j.weight_sums, tiles)
+                parts[1] = add_up(j.weight_sums[0], tiles)
             if j.rule >= 0 and not isfinite(parts[0] + parts[1]):
                 return 0
         if j.last and j.next_m:
@@ -116,10 +116,13 @@ cdef i64 run_train(
             j.next_rows = order + starts[i + 1]
             if j.next_m > block_rows(j.plan) or j.next_m <= longest:
                 j.next_m = 0
-        j.norm = weight_of(j, rows, m)
+        j.norm = j.next_norm if j.measured else weight_of(j, rows, m)
+        j.next_norm = weight_of(j, order + starts[i + 1], starts[i + 2] - starts[i + 1]) if i + 1 < n else 0
         fnn_prepare(j.rule, hyper + i * hyper_columns, j.t, j.scalars, &j.decay)
         if not run_batch(j, rows, m, losses + 2 * i if losses != NULL else unread):
             return i
+        j.weight_sums[0], j.weight_sums[1] = j.weight_sums[1], j.weight_sums[0]
+        j.measured = j.next_norm != 0
         j.t += 1
         i += 1
     return n

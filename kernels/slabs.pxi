@@ -45,26 +45,31 @@ cdef void leave_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     move_slab(<Job *>context, chunk, True)
 
 
-cdef void update_slab(Job *j, i64 slab, i64 start, i64 width, fnn_fetch *fetch, int participant) noexcept nogil:
-    """Take the pending step on a slab."""
+cdef double update_slab(
+    Job *j, i64 slab, i64 start, i64 width, fnn_fetch *fetch, int participant, int measure
+) noexcept nogil:
+    """Take the pending step on a slab; return the sum of its weights' squares if it is to be measured."""
     cdef i64 at = start * j.pad * j.item, n_out = layer_of(j.plan, 1)[N_OUT], n = width * j.pad, b_at
+    cdef double squares = 0
     cdef char *W = j.slab_theta + at
     cdef char *dW
-    cdef double l2 = l2_of(j, 1)
     cdef const char *dZ = j.slab_dz if j.pad != n_out else kept_at(j, j.dz, 1, 0)
     if j.is_sgd:
         j.k.slab_backward(width, j.pad, j.m, j.slab_rows[1], start, dZ, W, j.sgd, fetch)
+        if measure:
+            squares = j.k.sum_squares(n, W)
     else:
         dW = j.slab_grad + participant * slab_grad_bytes(j, j.slabs)
         j.k.slab_backward(width, j.pad, j.m, j.slab_rows[1], start, dZ, dW, NULL, fetch)
-        if l2 > 0:
-            j.k.axpy(n, l2, W, dW)
-        j.k.update(j.rule, j.scalars, j.decay, n, W, dW, NULL if j.state == NULL else j.slab_state + at,
-                   NULL if j.state_2 == NULL else j.slab_state_2 + at)
+        squares = j.k.update(
+            j.rule, j.scalars, j.decay, l2_of(j, 1), 1, n, 0, W, dW, NULL if j.state == NULL else j.slab_state + at,
+            NULL if j.state_2 == NULL else j.slab_state_2 + at, measure,
+        )
     if slab == 0 and layer_of(j.plan, 1)[BIAS]:
         b_at = layer_of(j.plan, 1)[B_AT]
         j.k.column_sums(j.m, n_out, kept_at(j, j.dz, 1, 0), n_out, 1, 0, j.grad + b_at * j.item)
-        update_run(j, n_out, b_at, 1.0)
+        update_biases(j, 1, 0, n_out)
+    return squares
 
 
 cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
@@ -74,6 +79,7 @@ cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef fnn_rows X
     cdef fnn_fetch fetch
     cdef char *W
+    cdef double l2 = next_l2_of(j, 1), squares = 0
     if half <= chunk < half + others:
         weigh_chunk(j, weight_tiles(j.plan, 0) - j.other_tiles + chunk - half, participant)
         return
@@ -88,15 +94,15 @@ cdef void slab_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     fetch.step, fetch.bytes = j.X.row_step * item, width * item
     fetch.at = fetch.end = NULL
     if j.pending:
-        update_slab(j, slab, start, width, &fetch, participant)
+        squares = update_slab(j, slab, start, width, &fetch, participant, l2 > 0)
+    elif l2 > 0:
+        squares = j.k.sum_squares(width * j.pad, W)
     if j.next_m:
         if not j.slab_in_place:
             X = j.X
             X.data, X.n_in, X.out_row = fetch.base, width, j.plan[FEATURES]
             j.k.gather(&X, j.next_rows, 0, j.next_m, j.slab_x + start * j.item)
-        j.slab_sums[0][slab] = 0
-        if j.consts[CONST_COLUMNS + L2] > 0:
-            j.slab_sums[0][slab] = 0.5 * l2_for(j, 1, j.next_norm) * j.k.sum_squares(width * j.pad, W)
+        j.slab_sums[0][slab] = 0.5 * l2 * squares
         j.k.slab_forward(j.next_m, j.pad, width, j.slab_rows[0], start, W,
                          j.slab_products + slab * j.next_m * j.pad * j.item, &fetch)
 
@@ -133,7 +139,7 @@ cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept n
 cdef double penalty_of(Job *j) noexcept nogil:
     """Return the penalty: the slabs', then the other layers'."""
     cdef i64 tiles = weight_tiles(j.plan, 0)
-    return add_up(j.slab_sums[0], j.slabs) + add_up(j.weight_sums + tiles - j.other_tiles, j.other_tiles)
+    return add_up(j.slab_sums[0], j.slabs) + add_up(j.weight_sums[0] + tiles - j.other_tiles, j.other_tiles)
 
 
 cdef i64 run_slabs(
@@ -155,6 +161,7 @@ cdef i64 run_slabs(
     i = begin
     while True:
         j.next_m = j.m_after = 0
+        j.next_norm = 0
         if i < end:
             j.next_rows, j.next_m = order + starts[i], starts[i + 1] - starts[i]
             j.next_norm = weight_of(j, j.next_rows, j.next_m)
@@ -165,6 +172,9 @@ cdef i64 run_slabs(
             fnn_prepare(j.rule, hyper + (i - 1) * hyper_columns, j.t, j.scalars, &j.decay)
             set_sgd(j, 1, j.sgd)
         run_phase(j, j.slabs + (j.other_tiles if j.pending else 0), slab_chunk)
+        j.measured = j.pending
+        if j.pending:
+            j.weight_sums[0], j.weight_sums[1] = j.weight_sums[1], j.weight_sums[0]
         j.t += j.pending
         j.pending = False
         if i == end:
@@ -173,7 +183,7 @@ cdef i64 run_slabs(
         j.norm = j.next_norm
         j.tile = slab_tile(j.m)
         j.row_tiles = (j.m + j.tile - 1) // j.tile
-        run_phase(j, j.row_tiles + (j.other_tiles if penalised else 0), slab_learn_chunk)
+        run_phase(j, j.row_tiles + (j.other_tiles if penalised and not j.measured else 0), slab_learn_chunk)
         loss = add_up(j.tile_sums, j.row_tiles)
         penalty = penalty_of(j) if penalised else 0
         if losses != NULL:
@@ -187,6 +197,7 @@ cdef i64 run_slabs(
     run_phase(j, j.slabs, leave_chunk)
     j.slabs = 0
     j.next_m = 0
+    j.measured = False
     return i
 
 

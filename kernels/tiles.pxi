@@ -40,6 +40,11 @@ cdef inline double l2_of(Job *j, i64 layer) noexcept nogil:
     return l2_for(j, layer, j.norm)
 
 
+cdef inline double next_l2_of(Job *j, i64 layer) noexcept nogil:
+    """Return the same for the batch to come; 0 where there is none."""
+    return l2_for(j, layer, j.next_norm) if j.next_norm else 0
+
+
 cdef inline int keeps_reads(Job *j, i64 layer) noexcept nogil:
     return layer_of(j.plan, layer)[READS_INPUT] != 0 or rate_of(j, layer) > 0
 
@@ -261,28 +266,34 @@ cdef double sum_squares_of(Job *j, WeightTile *tile, const char *base) noexcept 
 cdef void penalty_chunk(Job *j, i64 index) noexcept nogil:
     cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, index)
     cdef double l2 = l2_of(j, tile.layer)
-    j.weight_sums[index] = 0
+    j.weight_sums[0][index] = 0
     if l2 > 0:
-        j.weight_sums[index] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
+        j.weight_sums[0][index] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
 
 
-cdef void update_run(Job *j, i64 n, i64 at, double decay) noexcept nogil:
-    """Update n parameters from index `at` on."""
+cdef double update_runs(Job *j, i64 rows, i64 n, i64 step, i64 at, double decay, double l2, int measure) noexcept nogil:
+    """Update `rows` runs of n parameters, `step` apart, from index `at` on; return their new squares if to be measured."""
     at *= j.item
-    j.k.update(j.rule, j.scalars, decay, n, j.theta + at, j.grad + at,
-               NULL if j.state == NULL else j.state + at, NULL if j.state_2 == NULL else j.state_2 + at)
+    return j.k.update(j.rule, j.scalars, decay, l2, rows, n, step, j.theta + at, j.grad + at,
+                      NULL if j.state == NULL else j.state + at, NULL if j.state_2 == NULL else j.state_2 + at, measure)
 
 
-cdef void update_tile(Job *j, WeightTile *tile) noexcept nogil:
+cdef inline void update_biases(Job *j, i64 layer, i64 column, i64 n) noexcept nogil:
+    update_runs(j, 1, n, 0, layer_of(j.plan, layer)[B_AT] + column, 1.0, 0, False)
+
+
+cdef void update_tile(Job *j, WeightTile *tile, i64 index, double l2) noexcept nogil:
+    """Update a tile with its gradient plus l2 W, and leave its penalty for the next batch."""
     cdef const i64 *a = layer_of(j.plan, tile.layer)
-    cdef i64 n_out = a[N_OUT], at = a[W_AT] + tile.row * n_out + tile.column, i
+    cdef i64 n_out = a[N_OUT], at = a[W_AT] + tile.row * n_out + tile.column
+    cdef double next_l2 = next_l2_of(j, tile.layer), squares
     if tile.columns == n_out:
-        update_run(j, tile.rows * n_out, at, j.decay)
+        squares = update_runs(j, 1, tile.rows * n_out, 0, at, j.decay, l2, next_l2 > 0)
     else:
-        for i in range(tile.rows):
-            update_run(j, tile.columns, at + i * n_out, j.decay)
+        squares = update_runs(j, tile.rows, tile.columns, n_out, at, j.decay, l2, next_l2 > 0)
+    j.weight_sums[1][index] = 0.5 * next_l2 * squares
     if a[BIAS] and tile.row == 0:
-        update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)
+        update_biases(j, tile.layer, tile.column, tile.columns)
 
 
 cdef inline void set_sgd(Job *j, i64 layer, double *sgd) noexcept nogil:
@@ -323,7 +334,11 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
                      scratch_of(j, participant))
             if a[BIAS] and tile.row == 0:
                 j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, db)
-                update_run(j, tile.columns, a[B_AT] + tile.column, 1.0)
+                update_biases(j, tile.layer, tile.column, tile.columns)
+            l2 = next_l2_of(j, tile.layer)
+            j.weight_sums[1][chunk] = 0
+            if l2 > 0:
+                j.weight_sums[1][chunk] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
             return
         j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, dW + at, n_out, 1, j.accumulate, NULL,
                  scratch_of(j, participant))
@@ -336,7 +351,7 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     if not j.last:
         return
     l2 = l2_of(j, tile.layer)
-    if l2 > 0:
+    if l2 > 0 and (j.clips or j.rule < 0):
         if tile.columns == n_out:
             j.k.axpy(tile.rows * n_out, l2, weights_at(j, j.theta, tile.layer) + at, dW + at)
         else:
@@ -348,7 +363,7 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
         if a[BIAS] and tile.row == 0:
             j.norm_sums[chunk] += j.k.sum_squares(tile.columns, db)
     elif j.rule >= 0:
-        update_tile(j, &tile)
+        update_tile(j, &tile, chunk, l2)
 
 
 cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexcept nogil:
@@ -366,7 +381,7 @@ cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexce
                 j.k.scale(tile.columns, j.clip_factor, dW + i * n_out * j.item)
         if a[BIAS] and tile.row == 0:
             j.k.scale(tile.columns, j.clip_factor, biases_at(j, j.grad, tile.layer) + tile.column * j.item)
-    update_tile(j, &tile)
+    update_tile(j, &tile, chunk, 0)
 
 
 cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:

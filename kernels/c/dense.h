@@ -196,9 +196,8 @@ static double FN(fnn_dot)(i64 n, const void *x_, i64 x_step, const void *y_, i64
     return (double)total;
 }
 
-static double FN(fnn_sum_squares)(i64 n, const void *x_)
+FNN_FUNCTION double FN(squares_of_block)(i64 n, const real *x)
 {
-    const real *x = x_;
     wide s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
     i64 i = 0;
     for (; i + 4 * WL <= n; i += 4 * WL) {
@@ -212,6 +211,16 @@ static double FN(fnn_sum_squares)(i64 n, const void *x_)
     double total = FN(sum_wide)((s0 + s1) + (s2 + s3));
     for (; i < n; i++)
         total += (double)x[i] * (double)x[i];
+    return total;
+}
+
+/* by blocks, as fnn_update measures them while they are in the cache */
+static double FN(fnn_sum_squares)(i64 n, const void *x_)
+{
+    const real *x = x_;
+    double total = 0.0;
+    for (i64 i = 0; i < n; i += FNN_BLOCK)
+        total += FN(squares_of_block)(FN(smaller)(n - i, FNN_BLOCK), x + i);
     return total;
 }
 
@@ -270,20 +279,21 @@ static void FN(fnn_scale)(i64 n, double a_, void *x_)
         x[i] *= a;
 }
 
-/* ---- updates: w <- rule(decay w, g, s, v) */
+/* ---- updates: w <- rule(decay w, g + l2 w, s, v) */
 
-typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, real *s, real *v);
+typedef void FN(step)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v);
 
-/* `slots` is a constant in every use, so what a rule does not keep costs nothing */
+/* `slots` and `penalised` are constants in every use, so what a rule does not keep or add costs nothing */
 #define DEFINE_STEP_SCALARS(name, slots) \
-    FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real *FNN_RESTRICT w, \
-                                      const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v) \
+    FNN_INLINE void FN(steps_##name)(i64 n, const real *k, real decay, real l2, real *FNN_RESTRICT w, \
+                                     const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v, \
+                                     const int penalised) \
     { \
         const real a = k[0], b = k[1], c = k[2], e = k[3]; \
         FNN_FREE_LOOP \
         for (i64 i = 0; i < n; i++) { \
-            const FN(parameter) new = FN(rule_##name)(w[i] * decay, g[i], slots > 0 ? s[i] : 0, slots > 1 ? v[i] : 0, \
-                                                      a, b, c, e); \
+            const FN(parameter) new = FN(rule_##name)(w[i] * decay, penalised ? g[i] + l2 * w[i] : g[i], \
+                                                      slots > 0 ? s[i] : 0, slots > 1 ? v[i] : 0, a, b, c, e); \
             w[i] = new.w; \
             if (slots > 0) \
                 s[i] = new.s; \
@@ -293,14 +303,18 @@ typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, 
     }
 #if FNN_VECTOR_BYTES == 64
 #define DEFINE_STEP_REGISTERS(name, slots) \
-    FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real *w, const real *g, real *s, real *v) \
+    FNN_INLINE void FN(steps_##name)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v, \
+                                     const int penalised) \
     { \
         const vec a = FN(spread)(k[0]), b = FN(spread)(k[1]), c = FN(spread)(k[2]), e = FN(spread)(k[3]); \
         for (i64 i = 0; i < n; i += VL) { \
             const FN(part) lanes = FN(first)((int)(n - i < VL ? n - i : VL)); \
             vec first = FN(load_part)(s + i, lanes), second = FN(load_part)(v + i, lanes); \
-            const vec old = FN(load_part)(w + i, lanes) * decay; \
-            FN(store_part)(w + i, FN(reg_##name)(old, FN(load_part)(g + i, lanes), &first, &second, a, b, c, e), lanes); \
+            const vec old = FN(load_part)(w + i, lanes); \
+            vec gradient = FN(load_part)(g + i, lanes); \
+            if (penalised) \
+                gradient += l2 * old; \
+            FN(store_part)(w + i, FN(reg_##name)(old * decay, gradient, &first, &second, a, b, c, e), lanes); \
             FN(store_part)(s + i, first, lanes); \
             FN(store_part)(v + i, second, lanes); \
         } \
@@ -309,7 +323,15 @@ typedef void FN(step)(i64 n, const real *k, real decay, real *w, const real *g, 
 #define DEFINE_STEP_REGISTERS DEFINE_STEP_SCALARS
 #endif
 
-#define ROW(code, name, prepare, slots, lanes) DEFINE_STEP_##lanes(name, slots)
+#define ROW(code, name, prepare, slots, lanes) \
+    DEFINE_STEP_##lanes(name, slots) \
+    FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v) \
+    { \
+        if (l2 == 0) /* not 0 w: an infinite w stays what it is */ \
+            FN(steps_##name)(n, k, decay, l2, w, g, s, v, 0); \
+        else \
+            FN(steps_##name)(n, k, decay, l2, w, g, s, v, 1); \
+    }
 FNN_UPDATES(ROW)
 #undef ROW
 #undef DEFINE_STEP_SCALARS
@@ -318,9 +340,36 @@ FNN_UPDATES(ROW)
 static FN(step) *const FN(steps)[] = {FNN_UPDATES(ROW)};
 #undef ROW
 
-static void FN(fnn_update)(int rule, const double *scalars, double decay, i64 n, void *w, const void *g, void *s,
-                           void *v)
+/* ask for n numbers ahead of their use, unless there are none */
+FNN_INLINE void FN(ask_for)(i64 n, const real *x)
+{
+    for (i64 i = 0; x && i < n; i += 64 / (i64)sizeof(real))
+        FNN_PREFETCH_L2(x + i);
+}
+
+/* Block by block, measured while it is in the first cache.  The next run is asked for before this one is worked on:
+ * short runs end before the processor has seen where they lead. */
+static double FN(fnn_update)(int rule, const double *scalars, double decay, double l2, i64 rows, i64 n, i64 step, void *w_,
+                             const void *g_, void *s_, void *v_, int measure)
 {
     const real k[4] = {(real)scalars[0], (real)scalars[1], (real)scalars[2], (real)scalars[3]};
-    FN(steps)[rule](n, k, (real)decay, w, g, s, v);
+    real *w = w_, *s = s_, *v = v_;
+    const real *g = g_;
+    double total = 0.0;
+    for (i64 i = 0; i < rows; i++) {
+        double squares = 0.0;
+        for (i64 j = 0; j < n; j += FNN_BLOCK) {
+            const i64 at = i * step + j, count = FN(smaller)(n - j, FNN_BLOCK);
+            if (i + 1 < rows) {
+                FN(ask_for)(count, w + at + step);
+                FN(ask_for)(count, s ? s + at + step : s);
+                FN(ask_for)(count, v ? v + at + step : v);
+            }
+            FN(steps)[rule](count, k, (real)decay, (real)l2, w + at, g + at, s ? s + at : s, v ? v + at : v);
+            if (measure)
+                squares += FN(squares_of_block)(count, w + at);
+        }
+        total += squares;
+    }
+    return total;
 }
