@@ -7,7 +7,7 @@ functions at each call.  The GIL is released where a call has more than about tw
 Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space; a step ``tiles.pxi`` by tiles of rows,
 ``bands.pxi`` by bands of them, ``layers.pxi`` layer by layer, ``slabs.pxi`` by slabs of a wide first layer;
 ``programs.pxi`` the programs that learn, ``infer.pxi`` those that do not, ``surface.pxi`` the error surface,
-``timing.pxi`` pieces timed inside C; the quick doors ``frozen.pxi`` of a predictor, ``stepper.pxi`` of a trainer.
+``shuffle.pxi`` orders; ``timing.pxi`` pieces timed inside C; the quick doors ``frozen.pxi`` of a predictor, ``stepper.pxi`` of a trainer.
 """
 
 cimport cython
@@ -15,7 +15,7 @@ cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.ref cimport PyObject
 from libc.math cimport isfinite, sqrt
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
 import os
@@ -37,6 +37,7 @@ include "slabs.pxi"
 include "programs.pxi"
 include "infer.pxi"
 include "surface.pxi"
+include "shuffle.pxi"
 
 cdef enum:
     WORTH_RELEASING = 40_000    # multiply-adds: about two microseconds
@@ -601,4 +602,5 @@ KERNELS = Kernels(
     map_plain=map_plain,
     frozen=FrozenNetwork,
     stepper=Stepper,
+    shuffle=shuffle,
 )

@@ -196,3 +196,10 @@ class Kernels:
     2 a parameter is no longer finite; ``is_matrix`` says that y was a matrix where labels would have done.  classes
     (bool): y may be labels; domain: what the loss takes, as in targets.py.  grad is scratch.  rows_alone, threads and
     threads_for as for ``frozen``.  One thread at a time."""
+
+    shuffle: Callable[..., None] | None = None
+    """shuffle(order, next_uint32, generator), or None
+
+    The quick way of ``numpy.random.RandomState.shuffle(order)``: order is written, int64, contiguous, of at most 2^31
+    entries.  next_uint32 and generator are addresses, of the function that gives a bit generator's next 32 bits and of
+    what it takes, from ``BitGenerator.ctypes``; whoever calls holds the generator's lock."""

@@ -38,8 +38,10 @@ MUTANTS = (
     Mutant("Nesterov dropped", "solvers.py", 'return "nesterov" if nesterov else "momentum"', 'return "momentum"'),
     Mutant("bias skipped", "parameters.py", "b[...] = rng.uniform(-bound, bound, b.shape)",
            "rng.uniform(-bound, bound, b.shape)"),
-    Mutant("shuffle order off by one", "stochastic.py", "order = order[index]", "order = order[np.roll(index, 1)]"),
-    Mutant("shuffles not one after the other", "stochastic.py", "order = order[index]", "order = index"),
+    Mutant("shuffle order off by one", "stochastic.py", "                    shuffle(order)\n",
+           "                    shuffle(order[1:])\n"),
+    Mutant("shuffles not one after the other", "stochastic.py", "                    shuffle(order)\n",
+           "                    order.sort()\n                    shuffle(order)\n"),
     Mutant("biases drawn first", "parameters.py", "        W[...] = rng.uniform(-bound, bound, W.shape)\n"
            "        b[...] = rng.uniform(-bound, bound, b.shape)\n",
            "        b[...] = rng.uniform(-bound, bound, b.shape)\n"

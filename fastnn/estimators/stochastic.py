@@ -6,7 +6,9 @@ time limit and callbacks are heard within about 50 ms.
 
 from __future__ import annotations
 
+import ctypes
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +20,8 @@ from ..callbacks import Callback, FitState, History, TimeLimit
 from .printed import Printed
 
 __all__ = ["Validation", "fit_stochastic"]
+
+MOST_SHUFFLED = 2**31  # entries, as the kernels' contract has it
 
 
 class Validation(NamedTuple):
@@ -52,7 +56,7 @@ def fit_stochastic(
     ``rows`` are the rows of the data to train on, None for all of them.
     """
     solver = est._optimizer
-    order = np.arange(data.X.rows, dtype=np.int64) if rows is None else np.asarray(rows, np.int64)
+    order = np.arange(data.X.rows, dtype=np.int64) if rows is None else np.array(rows, np.int64)
     n = len(order)
     batch = batch_size(est.batch_size, n)
     epochs = 1 if incremental else est.max_iter
@@ -61,6 +65,7 @@ def fit_stochastic(
         run.key = int(rng.randint(2**31)) << 31 | int(rng.randint(2**31))
     if est.time_limit is not None:
         callbacks = [*callbacks, TimeLimit(est.time_limit)]
+    shuffle = shuffler(rng, kernels)
     records = ["loss", "data_loss", *(("val_loss", est._score_name) if validation is not None else ())]
     state = FitState(0, net, History(), solver, validates=validation is not None, records=tuple(records))
     engine.tell(callbacks, "begin", state)
@@ -72,9 +77,7 @@ def fit_stochastic(
         with engine.progress_bar(est.verbose == "bar", epochs * run.batches) as bar:
             for _ in range(epochs):
                 if est.shuffle:
-                    index = np.arange(n)
-                    rng.shuffle(index)
-                    order = order[index]
+                    shuffle(order)
                 run.begin(order, solver.hyper(run.batches, run.batches, run.last_step))
                 try:
                     if not diverged:
@@ -112,6 +115,26 @@ def fit_stochastic(
         net.theta[...] = est._best_theta
         est._best_theta = None  # scikit-learn's best and current weights are one array from here on
     engine.tell(callbacks, "end", state)
+
+
+def shuffler(rng: np.random.RandomState, kernels: Any) -> Callable[[Array], None]:
+    """Return what shuffles an order in place with the generator's numbers: ``rng.shuffle``, or its quick way.
+
+    scikit-learn shuffles an index and takes the order by it, which is the same as these swaps in the order itself.
+    """
+    generator = getattr(rng, "_bit_generator", None)
+    if kernels.shuffle is None or generator is None:
+        return rng.shuffle
+    address = ctypes.cast(generator.ctypes.next_uint32, ctypes.c_void_p).value
+    state = generator.ctypes.state_address
+
+    def shuffle(order: Array) -> None:
+        if len(order) > MOST_SHUFFLED:
+            return rng.shuffle(order)
+        with generator.lock:
+            kernels.shuffle(order, address, state)
+
+    return shuffle
 
 
 def warn(message: str, category: type[Warning]) -> None:

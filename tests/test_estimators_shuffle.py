@@ -1,0 +1,61 @@
+"""The quick shuffle of an epoch's order: NumPy's own result, and its generator left where NumPy leaves it."""
+
+import numpy as np
+import pytest
+from numpy.random import MT19937, PCG64, RandomState
+
+from fastnn.estimators import stochastic
+from fastnn.estimators.stochastic import shuffler
+
+# around powers of two, where the mask changes, and around what is drawn at a time
+SIZES = [*range(10), 31, 32, 33, 511, 512, 513, 514, 1023, 1024, 1025, 1026, 1537, 1797, 20_000, 65_536, 70_001]
+
+
+def both(make, n, shuffles, backend):
+    """Return two orders, shuffled by NumPy and by us, and what each generator gives next."""
+    found = []
+    for quick in (False, True):
+        rng = make()
+        order = np.arange(n, dtype=np.int64)
+        shuffle = shuffler(rng, backend) if quick else rng.shuffle
+        for _ in range(shuffles):
+            shuffle(order)
+        found.append((order, rng.randint(2**31, size=5)))
+    return found
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_shuffle(backend, n):
+    theirs, ours = both(lambda: RandomState(n), n, 3, backend)
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize("generator", [MT19937, PCG64])
+def test_any_bit_generator(backend, generator):
+    for theirs, ours in zip(*both(lambda: RandomState(generator(5)), 777, 2, backend), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_is_the_order_taken_by_a_shuffled_index(backend):
+    order = np.array([5, 0, 3, 9, 7, 7, 2], np.int64)
+    index, expected = np.arange(7), order.copy()
+    RandomState(1).shuffle(index)
+    shuffler(RandomState(1), backend)(order)
+    np.testing.assert_array_equal(order, expected[index])
+
+
+def test_orders_too_long_for_it_are_numpys(backend, monkeypatch):
+    monkeypatch.setattr(stochastic, "MOST_SHUFFLED", 100)
+    theirs, ours = both(lambda: RandomState(3), 101, 1, backend)
+    np.testing.assert_array_equal(ours[0], theirs[0])
+
+
+def test_generators_that_show_no_addresses_are_numpys(backend):
+    class Plain:
+        def shuffle(self, order):
+            order[...] = order[::-1].copy()
+
+    order = np.arange(4)
+    shuffler(Plain(), backend)(order)
+    assert order.tolist() == [3, 2, 1, 0]
