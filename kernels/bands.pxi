@@ -57,7 +57,6 @@ cdef void band_chunk(void *context, i64 chunk, int participant) noexcept nogil:
             j.k.column_sums(last - first, n_out, dZ, n_out, 1, 0, biases_at(j, share, layer))
 
 
-cdef void add_shares(Job *j, i64 n, i64 at) noexcept nogil:
-    """Fill in n numbers of the gradient from index `at` on from the shares of the bands, in their order."""
-    at *= j.item
-    j.k.slab_sum(j.bands, j.share_bytes // j.item, 1, n, n, j.shares + at, NULL, j.grad + at)
+cdef void add_shares(Job *j, i64 n, i64 at, char *gradient) noexcept nogil:
+    """Add up n numbers of the gradient, from index `at` on, from the shares of the bands, in their order."""
+    j.k.slab_sum(j.bands, j.share_bytes // j.item, 1, n, n, j.shares + at * j.item, NULL, gradient)

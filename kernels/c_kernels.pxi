@@ -81,7 +81,7 @@ cdef extern from "kernels.h" nogil:
         void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate,
                         const void *Y, void *out) noexcept nogil
         double (*update)(int rule, const double *scalars, double decay, double l2, i64 rows, i64 n, i64 step, void *w,
-                         const void *g, void *s, void *v, int measure) noexcept nogil
+                         const void *g, i64 g_step, void *s, void *v, int measure) noexcept nogil
         void (*axpy)(i64 n, double a, const void *x, void *y) noexcept nogil
         void (*scale)(i64 n, double a, void *x) noexcept nogil
         double (*sum_squares)(i64 n, const void *x) noexcept nogil

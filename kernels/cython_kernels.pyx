@@ -391,7 +391,7 @@ def update(
     with nogil:
         for layer in range(1, j.plan[N_LAYERS] + 1):
             a = layer_of(j.plan, layer)
-            update_runs(&j, 1, a[N_IN] * a[N_OUT], 0, a[W_AT], j.decay, 0, False)
+            update_runs(&j, 1, a[N_IN] * a[N_OUT], 0, a[W_AT], weights_at(&j, j.grad, layer), 0, j.decay, 0, False)
             if a[BIAS]:
                 update_biases(&j, layer, 0, a[N_OUT])
 

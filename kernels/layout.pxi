@@ -130,6 +130,8 @@ cdef struct Job:
     char *x_next                # and of the batch to come, in train
     char *y                     # gathered targets; in `backward` the network's output
     char *w                     # gathered sample weights
+    char *tile_grads            # in train: the gradient of a weight tile, one for each participant
+    i64 tile_grad_bytes
     char *shares                # in train: the gradients of the bands, share_bytes apart
     i64 share_bytes
     double *tile_sums           # losses of the row tiles
@@ -259,6 +261,15 @@ cdef i64 weight_tiles(const i64 *plan, int sparse) noexcept nogil:
     return count
 
 
+cdef i64 largest_weight_tile(const i64 *plan) noexcept nogil:
+    """Return the most weights of a tile of dense input."""
+    cdef i64 layer, rows, columns, most = 0
+    for layer in range(1, plan[N_LAYERS] + 1):
+        weight_grid(plan, layer, False, &rows, &columns)
+        most = at_least(most, rows * columns)
+    return most
+
+
 cdef WeightTile find_weight_tile(const i64 *plan, int sparse, i64 index) noexcept nogil:
     """Return the index-th weight tile: by layer, then by rows, then by columns."""
     cdef WeightTile tile
@@ -376,6 +387,8 @@ cdef i64 lay_out_block(Job *j, i64 rows, int trains, char *work) noexcept nogil:
     if trains:
         j.x_next = reserve(work, &used, cap * plan[FEATURES] * j.item if is_layerwise(j) else 0)
         lay_out_slabs(j, rows, work, &used)
+        j.tile_grad_bytes = round_up(largest_weight_tile(plan) * j.item, ALIGN)
+        j.tile_grads = reserve(work, &used, j.threads * j.tile_grad_bytes)
         j.share_bytes = round_up(plan[N_PARAMETERS] * j.item, ALIGN) + ALIGN  # they are read by whole registers
         j.shares = reserve(work, &used, bands_of(j, cap) * j.share_bytes)
     j.y = reserve(work, &used, cap * plan[OUTPUTS] * j.item)

@@ -6,7 +6,7 @@
 #
 # In `train` all that stands between two phases is executed by every thread, on a Job of its own (c/team.c).  So it writes
 # nothing but its Job, and what it reads of `work` the phase that follows must not write: others may be in it already.
-# That is why penalties and squared gradients have sums of their own, and slabs' penalties two places.  And no sum may go
+# That is why penalties and squared gradients have sums of their own, and penalties two places.  And no sum may go
 # on over several phases: a batch longer than a block is not for a team.
 
 

@@ -62,7 +62,7 @@ cdef double update_slab(
         dW = j.slab_grad + participant * slab_grad_bytes(j, j.slabs)
         j.k.slab_backward(width, j.pad, j.m, j.slab_rows[1], start, dZ, dW, NULL, fetch)
         squares = j.k.update(
-            j.rule, j.scalars, j.decay, l2_of(j, 1), 1, n, 0, W, dW, NULL if j.state == NULL else j.slab_state + at,
+            j.rule, j.scalars, j.decay, l2_of(j, 1), 1, n, 0, W, dW, 0, NULL if j.state == NULL else j.slab_state + at,
             NULL if j.state_2 == NULL else j.slab_state_2 + at, measure,
         )
     if slab == 0 and layer_of(j.plan, 1)[BIAS]:

@@ -271,26 +271,29 @@ cdef void penalty_chunk(Job *j, i64 index) noexcept nogil:
         j.weight_sums[0][index] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
 
 
-cdef double update_runs(Job *j, i64 rows, i64 n, i64 step, i64 at, double decay, double l2, int measure) noexcept nogil:
+cdef inline void update_biases(Job *j, i64 layer, i64 column, i64 n) noexcept nogil:
+    update_runs(j, 1, n, 0, layer_of(j.plan, layer)[B_AT] + column, biases_at(j, j.grad, layer) + column * j.item, 0, 1.0,
+                0, False)
+
+
+cdef double update_runs(
+    Job *j, i64 rows, i64 n, i64 step, i64 at, const char *gradient, i64 g_step, double decay, double l2, int measure
+) noexcept nogil:
     """Update `rows` runs of n parameters, `step` apart, from index `at` on; return their new squares if to be measured."""
     at *= j.item
-    return j.k.update(j.rule, j.scalars, decay, l2, rows, n, step, j.theta + at, j.grad + at,
+    return j.k.update(j.rule, j.scalars, decay, l2, rows, n, step, j.theta + at, gradient, g_step,
                       NULL if j.state == NULL else j.state + at, NULL if j.state_2 == NULL else j.state_2 + at, measure)
 
 
-cdef inline void update_biases(Job *j, i64 layer, i64 column, i64 n) noexcept nogil:
-    update_runs(j, 1, n, 0, layer_of(j.plan, layer)[B_AT] + column, 1.0, 0, False)
-
-
-cdef void update_tile(Job *j, WeightTile *tile, i64 index, double l2) noexcept nogil:
+cdef void update_tile(Job *j, WeightTile *tile, i64 index, const char *dW, i64 dw_row, double l2) noexcept nogil:
     """Update a tile with its gradient plus l2 W, and leave its penalty for the next batch."""
     cdef const i64 *a = layer_of(j.plan, tile.layer)
     cdef i64 n_out = a[N_OUT], at = a[W_AT] + tile.row * n_out + tile.column
     cdef double next_l2 = next_l2_of(j, tile.layer), squares
     if tile.columns == n_out:
-        squares = update_runs(j, 1, tile.rows * n_out, 0, at, j.decay, l2, next_l2 > 0)
+        squares = update_runs(j, 1, tile.rows * n_out, 0, at, dW, 0, j.decay, l2, next_l2 > 0)
     else:
-        squares = update_runs(j, tile.rows, tile.columns, n_out, at, j.decay, l2, next_l2 > 0)
+        squares = update_runs(j, tile.rows, tile.columns, n_out, at, dW, dw_row, j.decay, l2, next_l2 > 0)
     j.weight_sums[1][index] = 0.5 * next_l2 * squares
     if a[BIAS] and tile.row == 0:
         update_biases(j, tile.layer, tile.column, tile.columns)
@@ -301,51 +304,62 @@ cdef inline void set_sgd(Job *j, i64 layer, double *sgd) noexcept nogil:
     sgd[0], sgd[1], sgd[2] = j.scalars[0], j.decay, l2_of(j, layer)
 
 
+cdef void step_tile(Job *j, WeightTile *tile, i64 index, int participant) noexcept nogil:
+    """Take a step of plain SGD on a tile, whose gradient never leaves the registers, and on its biases."""
+    cdef const i64 *a = layer_of(j.plan, tile.layer)
+    cdef i64 n_out = a[N_OUT], at = (tile.row * n_out + tile.column) * j.item, a_row, a_col
+    cdef const char *A = inputs_at(j, tile.layer, 0, &a_row, &a_col) + tile.row * a_col * j.item
+    cdef const char *dZ = kept_at(j, j.dz, tile.layer, 0) + tile.column * j.item
+    cdef double l2 = next_l2_of(j, tile.layer)
+    cdef double sgd[3]
+    cdef fnn_epilogue e
+    memset(&e, 0, sizeof(fnn_epilogue))
+    set_sgd(j, tile.layer, sgd)
+    e.sgd, e.W = sgd, weights_at(j, j.theta, tile.layer) + at
+    j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, weights_at(j, j.grad, tile.layer) + at, n_out, 1,
+             0, &e, scratch_of(j, participant))
+    j.weight_sums[1][index] = 0
+    if l2 > 0:
+        j.weight_sums[1][index] = 0.5 * l2 * sum_squares_of(j, tile, weights_at(j, j.theta, tile.layer))
+    if a[BIAS] and tile.row == 0:
+        j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, biases_at(j, j.grad, tile.layer) + tile.column * j.item)
+        update_biases(j, tile.layer, tile.column, tile.columns)
+
+
 cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     """Phase 2: the gradient of a weight tile (the first ones take their biases along), and what follows from it."""
     cdef Job *j = <Job *>context
     cdef WeightTile tile = find_weight_tile(j.plan, j.X.index_bytes, chunk)
     cdef const i64 *a = layer_of(j.plan, tile.layer)
-    cdef i64 n_out = a[N_OUT], a_row, a_col, i
+    cdef int sparse = tile.layer == 1 and j.X.index_bytes
+    cdef i64 n_out = a[N_OUT], at = tile.row * n_out + tile.column, dw_row = n_out, a_row, a_col, i
     cdef const char *A
     cdef const char *dZ = kept_at(j, j.dz, tile.layer, 0)
-    cdef char *dW = weights_at(j, j.grad, tile.layer)
+    cdef char *W = weights_at(j, j.theta, tile.layer) + at * j.item
+    cdef char *dW = weights_at(j, j.grad, tile.layer) + at * j.item
     cdef char *db = biases_at(j, j.grad, tile.layer) + tile.column * j.item
-    cdef i64 at = (tile.row * n_out + tile.column) * j.item
     cdef double l2
-    cdef int fused = j.is_sgd and not j.accumulate and j.last
-    cdef double sgd[3]
-    cdef fnn_epilogue e
+    if j.is_sgd and j.last and not j.accumulate and not j.bands and not sparse:
+        step_tile(j, &tile, chunk, participant)
+        return
+    if j.rule >= 0 and j.last and not j.accumulate and not j.clips and not sparse:
+        dW = j.tile_grads + participant * j.tile_grad_bytes  # nobody else reads it: it stays in this core's cache
+        dw_row = tile.columns
     if j.bands:
-        add_shares(j, tile.rows * n_out, a[W_AT] + tile.row * n_out)
-    elif tile.layer == 1 and j.X.index_bytes:
+        add_shares(j, tile.rows * n_out, a[W_AT] + at, dW)
+    elif sparse:
+        dW -= at * j.item
         if not j.accumulate:
-            memset(dW + at, 0, tile.rows * n_out * j.item)
+            memset(dW + at * j.item, 0, tile.rows * n_out * j.item)
         j.k.sparse_weight_gradient(&j.X, j.rows, j.first, j.m, n_out, tile.row, tile.row + tile.rows, dZ, dW)
+        dW += at * j.item
     else:
-        A = inputs_at(j, tile.layer, 0, &a_row, &a_col)
-        A += tile.row * a_col * j.item
-        dZ += tile.column * j.item
-        if fused:
-            memset(&e, 0, sizeof(fnn_epilogue))
-            set_sgd(j, tile.layer, sgd)
-            e.sgd, e.W = sgd, weights_at(j, j.theta, tile.layer) + at
-            j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, dW + at, n_out, 1, 0, &e,
-                     scratch_of(j, participant))
-            if a[BIAS] and tile.row == 0:
-                j.k.column_sums(j.m, tile.columns, dZ, n_out, 1, 0, db)
-                update_biases(j, tile.layer, tile.column, tile.columns)
-            l2 = next_l2_of(j, tile.layer)
-            j.weight_sums[1][chunk] = 0
-            if l2 > 0:
-                j.weight_sums[1][chunk] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
-            return
-        j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ, n_out, 1, dW + at, n_out, 1, j.accumulate, NULL,
-                 scratch_of(j, participant))
-        dZ -= tile.column * j.item
+        A = inputs_at(j, tile.layer, 0, &a_row, &a_col) + tile.row * a_col * j.item
+        j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ + tile.column * j.item, n_out, 1, dW, dw_row, 1,
+                 j.accumulate, NULL, scratch_of(j, participant))
     if a[BIAS] and tile.row == 0:
         if j.bands:
-            add_shares(j, n_out, a[B_AT])
+            add_shares(j, n_out, a[B_AT], db)
         else:
             j.k.column_sums(j.m, tile.columns, dZ + tile.column * j.item, n_out, 1, j.accumulate, db)
     if not j.last:
@@ -353,17 +367,16 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     l2 = l2_of(j, tile.layer)
     if l2 > 0 and (j.clips or j.rule < 0):
         if tile.columns == n_out:
-            j.k.axpy(tile.rows * n_out, l2, weights_at(j, j.theta, tile.layer) + at, dW + at)
+            j.k.axpy(tile.rows * n_out, l2, W, dW)
         else:
             for i in range(tile.rows):
-                j.k.axpy(tile.columns, l2, weights_at(j, j.theta, tile.layer) + at + i * n_out * j.item,
-                         dW + at + i * n_out * j.item)
+                j.k.axpy(tile.columns, l2, W + i * n_out * j.item, dW + i * n_out * j.item)
     if j.clips:
-        j.norm_sums[chunk] = sum_squares_of(j, &tile, dW)
+        j.norm_sums[chunk] = sum_squares_of(j, &tile, weights_at(j, j.grad, tile.layer))
         if a[BIAS] and tile.row == 0:
             j.norm_sums[chunk] += j.k.sum_squares(tile.columns, db)
     elif j.rule >= 0:
-        update_tile(j, &tile, chunk, l2)
+        update_tile(j, &tile, chunk, dW, dw_row, l2)
 
 
 cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexcept nogil:
@@ -381,7 +394,7 @@ cdef void clipped_update_chunk(void *context, i64 chunk, int participant) noexce
                 j.k.scale(tile.columns, j.clip_factor, dW + i * n_out * j.item)
         if a[BIAS] and tile.row == 0:
             j.k.scale(tile.columns, j.clip_factor, biases_at(j, j.grad, tile.layer) + tile.column * j.item)
-    update_tile(j, &tile, chunk, 0)
+    update_tile(j, &tile, chunk, dW, n_out, 0)
 
 
 cdef void clip_and_update(Job *j, i64 tiles) noexcept nogil:

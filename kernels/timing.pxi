@@ -60,7 +60,7 @@ cdef void once(Timing *t) noexcept nogil:
     elif t.what == TIME_LOSS:
         t.sink += t.k.loss(t.code, t.parameter, t.A.rows, t.A.cols, t.A.data, t.B.data, t.weights, t.norm, t.C.data)
     elif t.what == TIME_UPDATE:
-        t.k.update(t.code, t.scalars, t.decay, 0, 1, t.A.cols, 0, t.A.data, t.B.data, t.state, t.state_2, False)
+        t.k.update(t.code, t.scalars, t.decay, 0, 1, t.A.cols, 0, t.A.data, t.B.data, 0, t.state, t.state_2, False)
     elif t.what == TIME_ADDS:
         fnn_pool_run(t.threads, t.threads, adds_chunk, t)
     elif t.what == TIME_COPY:

@@ -56,7 +56,7 @@ FUNCTIONS = {
     "targets": (None, "i p n p n n p"),
     "take": (None, "p p n n p"),
     "dropout": (None, "n n i p n n n d p p"),
-    "update": (real64, "i p d d n n n p p p p i"),
+    "update": (real64, "i p d d n n n p p n p p i"),
     "axpy": (None, "n d p p"),
     "scale": (None, "n d p"),
     "sum_squares": (real64, "n p"),
@@ -632,7 +632,7 @@ def test_update_by_numbers_that_are_none(library, table, real, rule):
     with np.errstate(all="ignore"):
         expected = rule.rule(w.copy(), g, s.copy(), v.copy(), *scalars.astype(real))[0]
     slots = [at(s) if rule.slots > 0 else None, at(v) if rule.slots > 1 else None]
-    table.update(rule.code, at(scalars), 1.0, 0, 1, len(g), 0, at(w), at(g), *slots, 0)
+    table.update(rule.code, at(scalars), 1.0, 0, 1, len(g), 0, at(w), at(g), 0, *slots, 0)
     np.testing.assert_allclose(w, expected, 1e-5 if real == np.float32 else 1e-13)
 
 
@@ -651,7 +651,7 @@ def test_update(library, table, rng, real, rule, n):
         expected = rule.rule(*before, *scalars)
         untouched = [s.a.copy(), v.a.copy()][rule.slots :]
         slots = [at(s.a) if rule.slots > 0 else None, at(v.a) if rule.slots > 1 else None]
-        table.update(rule.code, at(scalars), decay[0], 0, 1, n, 0, at(w.a), at(g.a), *slots, 0)
+        table.update(rule.code, at(scalars), decay[0], 0, 1, n, 0, at(w.a), at(g.a), 0, *slots, 0)
         for actual, wanted in zip((w, s, v)[: 1 + rule.slots], expected, strict=False):
             close(actual.a, wanted, 200 * eps(real) * (np.abs(before[0]) + np.abs(wanted) + 1))
         for array, held in zip(untouched, [s.a, v.a][rule.slots :], strict=True):
@@ -673,14 +673,15 @@ def test_update_of_runs_with_a_penalty(library, table, rng, real, rule, n):
     W, G, S, V = (one.astype(np.float64) for one in (w, g, s, v))
     expected = rule.rule(W * decay[0], G + l2 * W, S, V, *scalars)
     slots = [at(s) if rule.slots > 0 else None, at(v) if rule.slots > 1 else None]
-    found = table.update(rule.code, at(scalars), decay[0], l2, 3, n, step, at(w), at(g), *slots, 1)
+    tight = g[:, :n].copy()
+    found = table.update(rule.code, at(scalars), decay[0], l2, 3, n, step, at(w), at(tight), n, *slots, 1)
     for actual, wanted in zip((w, s, v)[: 1 + rule.slots], expected, strict=False):
         close(actual[:, :n], wanted[:, :n], 200 * eps(real) * (np.abs(W) + np.abs(wanted) + 1)[:, :n])
     for now, before in zip((w, g, s, v), kept, strict=True):
         assert np.array_equal(now[:, n:], before[:, n:])
     assert np.array_equal(g, kept[1])
     assert found == sum(table.sum_squares(n, at(w[i])) for i in range(3))  # a penalty has one value, whoever adds it up
-    assert table.update(rule.code, at(scalars), decay[0], l2, 3, n, step, at(w), at(g), *slots, 0) == 0
+    assert table.update(rule.code, at(scalars), decay[0], l2, 3, n, step, at(w), at(g), step, *slots, 0) == 0
 
 
 # ---- rows of X and T

@@ -350,7 +350,7 @@ FNN_INLINE void FN(ask_for)(i64 n, const real *x)
 /* Block by block, measured while it is in the first cache.  The next run is asked for before this one is worked on:
  * short runs end before the processor has seen where they lead. */
 static double FN(fnn_update)(int rule, const double *scalars, double decay, double l2, i64 rows, i64 n, i64 step, void *w_,
-                             const void *g_, void *s_, void *v_, int measure)
+                             const void *g_, i64 g_step, void *s_, void *v_, int measure)
 {
     const real k[4] = {(real)scalars[0], (real)scalars[1], (real)scalars[2], (real)scalars[3]};
     real *w = w_, *s = s_, *v = v_;
@@ -365,7 +365,7 @@ static double FN(fnn_update)(int rule, const double *scalars, double decay, doub
                 FN(ask_for)(count, s ? s + at + step : s);
                 FN(ask_for)(count, v ? v + at + step : v);
             }
-            FN(steps)[rule](count, k, (real)decay, (real)l2, w + at, g + at, s ? s + at : s, v ? v + at : v);
+            FN(steps)[rule](count, k, (real)decay, (real)l2, w + at, g + i * g_step + j, s ? s + at : s, v ? v + at : v);
             if (measure)
                 squares += FN(squares_of_block)(count, w + at);
         }

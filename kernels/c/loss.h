@@ -379,15 +379,11 @@ static double FN(categorical_group)(i64 rows, i64 n, real limit, const real *R, 
     FNN_FREE_LOOP
     for (int i = 0; i < VL; i++)
         logs[i] = FN(log)(logs[i]);
-    const vec lse = shift + FN(load)(logs);
+    const vec lse = shift + FN(load)(logs), most = FN(spread)(limit);
     for (i64 j = 0; j < n; j++) {
         const vec tj = FN(load)(t + j * VL);
-        FN(store)(r + j * VL, lse - FN(load)(r + j * VL));
-        if (limit < (real)INFINITY)
-            for (int i = 0; i < VL; i++)
-                r[j * VL + i] = FN(cut)(r[j * VL + i], limit);
         targets += tj;
-        l += tj * FN(load)(r + j * VL);
+        l += tj * FN(limited)(lse - FN(load)(r + j * VL), most);
     }
     FN(store)(logs, l);
     for (i64 i = 0; i < VL; i++) {

@@ -292,6 +292,28 @@ FNN_INLINE vec FN(larger)(vec a, vec b)
 #endif
 }
 
+/* x, but at most the limit, in each lane; a NaN stays one. */
+FNN_INLINE vec FN(limited)(vec x, vec limit)
+{
+#if FNN_VECTOR_BYTES == 64 && FNN_BITS == 32
+    return (vec)_mm512_min_ps((__m512)limit, (__m512)x); /* of two that are not comparable it gives the second */
+#elif FNN_VECTOR_BYTES == 64
+    return (vec)_mm512_min_pd((__m512d)limit, (__m512d)x);
+#elif FNN_VECTOR_BYTES == 32 && FNN_BITS == 32
+    return (vec)_mm256_min_ps((__m256)limit, (__m256)x);
+#elif FNN_VECTOR_BYTES == 32
+    return (vec)_mm256_min_pd((__m256d)limit, (__m256d)x);
+#else
+    real numbers[4], most[4];
+    memcpy(numbers, &x, sizeof x);
+    memcpy(most, &limit, sizeof limit);
+    for (int i = 0; i < VL; i++)
+        numbers[i] = numbers[i] > most[i] ? most[i] : numbers[i];
+    memcpy(&x, numbers, sizeof x);
+    return x;
+#endif
+}
+
 /* sum_i x_i in double, in 4 WL lanes */
 FNN_FUNCTION double FN(sum)(i64 n, const real *x)
 {
