@@ -8,9 +8,10 @@ each side's best.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ import fastnn
 
 from .contests import label, thread_counts
 from .fits import CONFIGURATIONS, ENDLESS, Fit, made, named, random_fit
-from .measure import Competitor, Contest, Mode
+from .measure import Competitor, Contest, Mode, stopwatch
 from .record import Record, Report
 from .suite import Case, Suite
 from .tables import Table, duration, significant, speed
@@ -58,8 +59,8 @@ def settle() -> None:
 # ---- fits
 
 
-def fit_contest(fit: Fit, toy: bool) -> Contest:
-    """Return both sides of a fit at every number of threads."""
+def fit_contest(fit: Fit, toy: bool, seconds: float = 0.2, rounds: int | None = None) -> Contest:
+    """Return both sides of a fit at every number of threads, in samples of so many seconds."""
     X, y = made(fit)
 
     def run(side: str, threads: int) -> Any:
@@ -73,7 +74,7 @@ def fit_contest(fit: Fit, toy: bool) -> Contest:
     ]  # fmt: skip
     lbfgs = fit.settings.get("solver") == "lbfgs"
     tolerance = LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype]
-    return Contest(competitors, competitors[0].name, tolerance, sample_seconds=0.2)
+    return Contest(competitors, competitors[0].name, tolerance, rounds=rounds, sample_seconds=seconds)
 
 
 # ---- one row
@@ -90,7 +91,8 @@ def row_contest(sizes: tuple[int, ...], dtype: str, toy: bool) -> Contest:
         for threads in thread_counts(toy)
     ]  # fmt: skip
     present.append(Competitor(FASTNN, partial(ours.predict_proba, row), facts={"side": FASTNN}))
-    present.append(Competitor(PREDICTOR, lambda: call(one)[None], facts={"side": PREDICTOR}))
+    bare = partial(stopwatch, partial(call, one))  # the answer's extra axis is for the comparison only
+    present.append(Competitor(PREDICTOR, lambda: call(one)[None], clock=bare, facts={"side": PREDICTOR}))
     return Contest(present, present[0].name, 1e-9 if dtype == "float64" else 1e-4)
 
 
@@ -113,29 +115,21 @@ def search(side: str, jobs: int, threads: int, iterations: int, toy: bool) -> An
 
 
 def search_contest(toy: bool) -> Contest:
-    """Return both sides with one process and all threads, or one, and with as many processes as there are threads.
+    """Return both sides with one process and all threads (scikit-learn also with one), and with a process for each.
 
     The answer compared is that of a short search, which also starts the worker processes.
     """
     most = thread_counts(toy)[-1]
     present = []
-    for side in (SKLEARN, FASTNN):
-        for jobs, threads in ((1, 1), (1, most), (most, 1)):
-            run = partial(search, side, jobs, threads)
-            clock = partial(stopwatch, partial(run, 2 if toy else SEARCH_ITERATIONS, toy))
-            present.append(Competitor(
-                label(f"{side}, n_jobs={jobs}", threads), partial(run, 2 if toy else 5, toy), threads, once=True,
-                clock=clock, facts={"side": side, "jobs": jobs},
-            ))  # fmt: skip
+    ways = [(SKLEARN, 1, 1), (SKLEARN, 1, most), (SKLEARN, most, 1), (FASTNN, 1, most), (FASTNN, most, 1)]
+    for side, jobs, threads in dict.fromkeys(ways):  # some are the same on a single processor
+        run = partial(search, side, jobs, threads)
+        clock = partial(stopwatch, partial(run, 2 if toy else SEARCH_ITERATIONS, toy))
+        present.append(Competitor(
+            label(f"{side}, n_jobs={jobs}", threads), partial(run, 2 if toy else 5, toy), threads,
+            None if toy else settle, once=True, rehearsed=True, clock=clock, facts={"side": side, "jobs": jobs},
+        ))  # fmt: skip
     return Contest(present, present[0].name, 1e-2, rounds=SEARCH_ROUNDS)
-
-
-def stopwatch(run: Callable[[], Any], calls: int) -> float:
-    """Return the seconds of so many calls."""
-    began = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return time.perf_counter() - began
 
 
 # ---- the suite
@@ -152,7 +146,7 @@ def cases(mode: Mode) -> Iterator[Case]:
     for index in range(2 if mode.toy else CONFIGURATIONS):
         fit = random_fit(index, mode.toy)
         facts = {"part": "random", "dtype": fit.dtype, "asked": fit.asked}
-        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, mode.toy), facts)
+        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, mode.toy, 0.1, 2 if mode.toy else 7), facts)
     yield Case(SEARCH, partial(search_contest, mode.toy), {"part": "search", "asked": SEARCH_ASKED})
 
 
@@ -178,14 +172,23 @@ NOTE = "Whole calls, checks included. Medians of paired ratios with their 95 % i
 NOTE += "count."
 
 
-def fit_table(report: Report, part: str, title: str) -> Table:
-    """Return the fits of a part."""
+def gain(report: Report, case: str) -> float:
+    """Return how many times as fast a fit is; infinity where a side did not run."""
+    fast, slow = best(report, case, FASTNN), best(report, case, SKLEARN)
+    ratio = report.ratio(case, fast.competitor, slow.competitor) if fast and slow else None
+    return ratio.median if ratio else math.inf
+
+
+def fit_table(report: Report, name: str, title: str, part: str, most: int | None = None) -> Table:
+    """Return the fits of a part; where there are more than `most`, those that gain least."""
     names = list(dict.fromkeys(record.case for record in report.select(part=part)))
+    if most is not None:
+        names = sorted(names, key=partial(gain, report))[:most]
     rows = []
     for case in names:
         asked = next(report.select(case=case)).facts["asked"]
         rows.append(line(report, case, best(report, case, FASTNN), best(report, case, SKLEARN), asked))
-    return Table(part, title, HEAD, rows, NOTE)
+    return Table(name, title, HEAD, rows, NOTE)
 
 
 def row_table(report: Report) -> Table:
@@ -212,9 +215,12 @@ def search_table(report: Report) -> Table:
 def tables(report: Report) -> list[Table]:
     """Return all tables."""
     found = [
-        fit_table(report, "fits", "Drop-in: fits"), row_table(report),
-        fit_table(report, "random", "Drop-in: random configurations"), search_table(report),
-    ]  # fmt: skip
+        fit_table(report, "fits", "Drop-in: fits", "fits"),
+        row_table(report),
+        fit_table(report, "random", "Drop-in: random configurations", "random"),
+        fit_table(report, "least", "Drop-in: the random configurations that gain least", "random", 5),
+        search_table(report),
+    ]
     return [table for table in found if table.rows]
 
 

@@ -62,6 +62,9 @@ class Competitor:
         Runs untimed before each sample, such as putting parameters back to the start.
     once : bool
         One call per sample: for work that must not be repeated without ``before``.
+    rehearsed : bool
+        The check's call has warmed everything up, and a sample is one call: no trial before the rounds, which would
+        take as long as one.  For contests with ``rounds``.
     clock : callable, optional
         ``clock(calls) -> seconds`` for all of them, where the competitor times itself (inside C).
     answers : bool
@@ -75,6 +78,7 @@ class Competitor:
     threads: int = 1
     before: Callable[[], None] | None = None
     once: bool = False
+    rehearsed: bool = False
     clock: Callable[[int], float] | None = None
     answers: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
@@ -245,6 +249,9 @@ class Rounds:
         round_seconds = 0.0
         shortest = max(self.mode.sample_seconds, 0.0 if self.mode.toy else self.contest.sample_seconds)
         for one in self.contest.competitors:
+            if one.rehearsed:
+                self.calls[one.name] = 1
+                continue
             calls, seconds = 1, self._sample(one, 1)
             while not one.once and seconds * calls < shortest:
                 calls = max(2 * calls, min(1000 * calls, math.ceil(shortest / max(seconds, 1e-9))))
@@ -266,7 +273,7 @@ class Rounds:
     def _sample(self, one: Competitor, calls: int) -> float:
         """Return the seconds per call of one sample."""
         environment.set_blas_threads(one.threads)
-        clock = one.clock or partial(_stopwatch, one.run)
+        clock = one.clock or partial(stopwatch, one.run)
         if not one.once and self._last.get(one.name, 0.0) < WARM_BELOW:
             if one.before is not None:
                 one.before()
@@ -277,7 +284,7 @@ class Rounds:
         return seconds
 
 
-def _stopwatch(run: Callable[[], Any], calls: int) -> float:
+def stopwatch(run: Callable[[], Any], calls: int) -> float:
     """Return the seconds of so many calls."""
     turns = range(calls)
     began = time.perf_counter()

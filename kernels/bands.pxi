@@ -31,7 +31,7 @@ cdef inline i64 band_from(i64 m, i64 band, i64 bands) noexcept nogil:
 
 
 cdef void band_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Phase 1 by bands: the row tiles of a band and its share of the gradient; then the penalties."""
+    """Phase 1 by bands: the row tiles of a band and its share of the gradient; then penalties not left by a step."""
     cdef Job *j = <Job *>context
     cdef i64 first, last, row, layer, n_in, n_out, a_row, a_col
     cdef const char *A
@@ -58,5 +58,5 @@ cdef void band_chunk(void *context, i64 chunk, int participant) noexcept nogil:
 
 
 cdef void add_shares(Job *j, i64 n, i64 at, char *gradient) noexcept nogil:
-    """Add up n numbers of the gradient, from index `at` on, from the shares of the bands, in their order."""
+    """Write to `gradient` the sums of n numbers, from index `at` on, over the shares of the bands, in their order."""
     j.k.slab_sum(j.bands, j.share_bytes // j.item, 1, n, n, j.shares + at * j.item, NULL, gradient)

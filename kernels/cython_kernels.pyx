@@ -7,7 +7,8 @@ functions at each call.  The GIL is released where a call has more than about tw
 Rooms: ``c_kernels.pxi`` what C offers, ``layout.pxi`` tiles and work space; a step ``tiles.pxi`` by tiles of rows,
 ``bands.pxi`` by bands of them, ``layers.pxi`` layer by layer, ``slabs.pxi`` by slabs of a wide first layer;
 ``programs.pxi`` the programs that learn, ``infer.pxi`` those that do not, ``surface.pxi`` the error surface,
-``shuffle.pxi`` orders; ``timing.pxi`` pieces timed inside C; the quick doors ``frozen.pxi`` of a predictor, ``stepper.pxi`` of a trainer.
+``shuffle.pxi`` an order, ``timing.pxi`` pieces timed inside C; the quick doors ``frozen.pxi`` of a predictor,
+``stepper.pxi`` of a trainer.
 """
 
 cimport cython

@@ -69,7 +69,7 @@ cdef inline void shape_gradient(Job *j, i64 layer, i64 row, i64 m, i64 column, i
 
 
 cdef void loss_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Loss and dz of the last layer for some rows; behind them, the penalties of the weight tiles."""
+    """Loss and dz of the last layer for some rows; behind them, penalties that no step has left."""
     cdef Job *j = <Job *>context
     cdef i64 layer = j.plan[N_LAYERS], n_out = j.plan[OUTPUTS], row = chunk * LOSS_ROWS
     cdef i64 m = at_most(LOSS_ROWS, j.m - row)

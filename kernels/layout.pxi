@@ -22,6 +22,7 @@ cdef enum:
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
     SMALL_WEIGHT_TILE = 1 << 10
     LARGE_WEIGHT_TILE = 3 << 13
+    LARGE_TILES = 8             # of a layer at least
     LARGE_COLUMNS = 512         # whole rows, if they are no longer: what follows in memory is fetched ahead of its use
     HUGE_LAYER = 1 << 20        # weights; from here on a tile is as high as wide, so that dz is packed seldom
     HUGE_WEIGHT_TILE = 1 << 16
@@ -79,7 +80,7 @@ cdef struct Job:
     int clips
     int rule                    # -1: no update
     double next_norm            # of the batch to come; 0: none
-    int measured                # the step before has left this batch's penalties
+    int measured                # the step before has left this batch's penalties, and next_norm was its norm
     double scalars[4]
     double decay
     double clip_factor
@@ -246,10 +247,12 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
     elif n_in <= SMALL_LAYER // n_out:
         rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out // 8 * 8, 8))
     else:
-        columns[0], rows[0] = at_most(n_out, LARGE_COLUMNS), LARGE_WEIGHT_TILE
+        columns[0] = at_most(n_out, LARGE_COLUMNS)
+        rows[0] = at_most(LARGE_WEIGHT_TILE // columns[0], n_in * ((n_out + columns[0] - 1) // columns[0]) // LARGE_TILES)
         if n_in >= HUGE_LAYER // n_out:
-            columns[0], rows[0] = at_most(n_out, HUGE_COLUMNS), HUGE_WEIGHT_TILE
-        rows[0] = evenly(n_in, at_least(rows[0] // columns[0], 8))
+            columns[0] = at_most(n_out, HUGE_COLUMNS)
+            rows[0] = HUGE_WEIGHT_TILE // columns[0]
+        rows[0] = evenly(n_in, at_least(rows[0], 8))
     return ((n_in + rows[0] - 1) // rows[0]) * ((n_out + columns[0] - 1) // columns[0])
 
 

@@ -120,7 +120,7 @@ cdef void point_at_rows(Job *j) noexcept nogil:
 
 
 cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Second phase: row tiles from the slabs' products to dz; behind them the penalties of the other layers."""
+    """Second phase: row tiles from the slabs' products to dz; behind them the other layers' penalties, where no step has left them."""
     cdef Job *j = <Job *>context
     cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), n = layer_of(j.plan, 1)[N_OUT], i
     cdef const char *dZ
@@ -137,7 +137,7 @@ cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept n
 
 
 cdef double penalty_of(Job *j) noexcept nogil:
-    """Return the penalty: the slabs', then the other layers'."""
+    """Return the penalty: the slabs', whose place was changed before they were written, then the other layers', after."""
     cdef i64 tiles = weight_tiles(j.plan, 0)
     return add_up(j.slab_sums[0], j.slabs) + add_up(j.weight_sums[0] + tiles - j.other_tiles, j.other_tiles)
 

@@ -4,7 +4,8 @@
 #    1. Row tiles: gather, forward through all layers, loss, back through all layers.  A tile touches its own rows only,
 #       and leaves in `work` what the weights' phase reads: passes (or x) and dz of every layer.
 #    2. Weight tiles: dW = passes^T dz, db, L2, and the update right there, while the tile is in the cache (plain SGD
-#       even in registers); with clipping the squared norm instead, and
+#       even in registers), which leaves the penalty of the tile for the next batch: phase 1 takes those of the first
+#       batch alone.  With clipping the squared norm instead, and
 #    3. the update of the clipped gradient, by weight tiles.
 # B. Sums that cross tiles or bands (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
 # C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
@@ -230,7 +231,7 @@ cdef double learn_tile(Job *j, i64 row, i64 m, int participant) noexcept nogil:
 
 
 cdef void learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Phase 1 of a step: row tiles first, then the penalties of the weight tiles."""
+    """Phase 1 of a step: row tiles first, then the penalties of weight tiles that no step has left."""
     cdef Job *j = <Job *>context
     cdef i64 row = chunk * j.tile
     if chunk < j.row_tiles:
@@ -271,11 +272,6 @@ cdef void penalty_chunk(Job *j, i64 index) noexcept nogil:
         j.weight_sums[0][index] = 0.5 * l2 * sum_squares_of(j, &tile, weights_at(j, j.theta, tile.layer))
 
 
-cdef inline void update_biases(Job *j, i64 layer, i64 column, i64 n) noexcept nogil:
-    update_runs(j, 1, n, 0, layer_of(j.plan, layer)[B_AT] + column, biases_at(j, j.grad, layer) + column * j.item, 0, 1.0,
-                0, False)
-
-
 cdef double update_runs(
     Job *j, i64 rows, i64 n, i64 step, i64 at, const char *gradient, i64 g_step, double decay, double l2, int measure
 ) noexcept nogil:
@@ -283,6 +279,11 @@ cdef double update_runs(
     at *= j.item
     return j.k.update(j.rule, j.scalars, decay, l2, rows, n, step, j.theta + at, gradient, g_step,
                       NULL if j.state == NULL else j.state + at, NULL if j.state_2 == NULL else j.state_2 + at, measure)
+
+
+cdef inline void update_biases(Job *j, i64 layer, i64 column, i64 n) noexcept nogil:
+    update_runs(j, 1, n, 0, layer_of(j.plan, layer)[B_AT] + column, biases_at(j, j.grad, layer) + column * j.item, 0, 1.0,
+                0, False)
 
 
 cdef void update_tile(Job *j, WeightTile *tile, i64 index, const char *dW, i64 dw_row, double l2) noexcept nogil:
@@ -348,11 +349,10 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     if j.bands:
         add_shares(j, tile.rows * n_out, a[W_AT] + at, dW)
     elif sparse:
-        dW -= at * j.item
         if not j.accumulate:
-            memset(dW + at * j.item, 0, tile.rows * n_out * j.item)
-        j.k.sparse_weight_gradient(&j.X, j.rows, j.first, j.m, n_out, tile.row, tile.row + tile.rows, dZ, dW)
-        dW += at * j.item
+            memset(dW, 0, tile.rows * n_out * j.item)
+        j.k.sparse_weight_gradient(&j.X, j.rows, j.first, j.m, n_out, tile.row, tile.row + tile.rows, dZ,
+                                   weights_at(j, j.grad, 1))
     else:
         A = inputs_at(j, tile.layer, 0, &a_row, &a_col) + tile.row * a_col * j.item
         j.k.gemm(tile.rows, tile.columns, j.m, A, a_col, a_row, dZ + tile.column * j.item, n_out, 1, dW, dw_row, 1,

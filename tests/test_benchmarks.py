@@ -325,7 +325,7 @@ def test_the_seam_is_asked_whole():
         first, second = call.answer(), call.answer()
         assert measure.difference(first, second) == 0, question.case
         assert any(part.any() for part in measure.parts(first)), question.case
-    doors = {"name", "map_plain", "frozen", "stepper"}
+    doors = {"name", "map_plain", "frozen", "stepper", "shuffle"}
     assert asked == {field.name for field in dataclasses.fields(KERNELS)} - doors
 
 

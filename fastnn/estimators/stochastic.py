@@ -122,9 +122,9 @@ def shuffler(rng: np.random.RandomState, kernels: Any) -> Callable[[Array], None
 
     scikit-learn shuffles an index and takes the order by it, which is the same as these swaps in the order itself.
     """
-    generator = getattr(rng, "_bit_generator", None)
-    if kernels.shuffle is None or generator is None:
+    if kernels.shuffle is None or type(rng) is not np.random.RandomState:
         return rng.shuffle
+    generator = rng._bit_generator
     address = ctypes.cast(generator.ctypes.next_uint32, ctypes.c_void_p).value
     state = generator.ctypes.state_address
 

@@ -6,7 +6,8 @@
  */
 #ifndef FASTNN_DENSE_H
 #define FASTNN_DENSE_H
-enum { FNN_BLOCK = 512 }; /* elements of a block on the stack: 4 kB of double, in L1 with what it is made from */
+/* elements of a block: 4 kB of double, on the stack or in L1 with what it is made from; sums of squares are cut by it too */
+enum { FNN_BLOCK = 512 };
 #endif
 
 FNN_INLINE i64 FN(smaller)(i64 a, i64 b) { return a < b ? a : b; }
@@ -285,7 +286,7 @@ typedef void FN(step)(i64 n, const real *k, real decay, real l2, real *w, const 
 
 /* `slots` and `penalised` are constants in every use, so what a rule does not keep or add costs nothing */
 #define DEFINE_STEP_SCALARS(name, slots) \
-    FNN_INLINE void FN(steps_##name)(i64 n, const real *k, real decay, real l2, real *FNN_RESTRICT w, \
+    FNN_INLINE void FN(run_##name)(i64 n, const real *k, real decay, real l2, real *FNN_RESTRICT w, \
                                      const real *FNN_RESTRICT g, real *FNN_RESTRICT s, real *FNN_RESTRICT v, \
                                      const int penalised) \
     { \
@@ -303,7 +304,7 @@ typedef void FN(step)(i64 n, const real *k, real decay, real l2, real *w, const 
     }
 #if FNN_VECTOR_BYTES == 64
 #define DEFINE_STEP_REGISTERS(name, slots) \
-    FNN_INLINE void FN(steps_##name)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v, \
+    FNN_INLINE void FN(run_##name)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v, \
                                      const int penalised) \
     { \
         const vec a = FN(spread)(k[0]), b = FN(spread)(k[1]), c = FN(spread)(k[2]), e = FN(spread)(k[3]); \
@@ -328,9 +329,9 @@ typedef void FN(step)(i64 n, const real *k, real decay, real l2, real *w, const 
     FNN_FUNCTION void FN(step_##name)(i64 n, const real *k, real decay, real l2, real *w, const real *g, real *s, real *v) \
     { \
         if (l2 == 0) /* not 0 w: an infinite w stays what it is */ \
-            FN(steps_##name)(n, k, decay, l2, w, g, s, v, 0); \
+            FN(run_##name)(n, k, decay, l2, w, g, s, v, 0); \
         else \
-            FN(steps_##name)(n, k, decay, l2, w, g, s, v, 1); \
+            FN(run_##name)(n, k, decay, l2, w, g, s, v, 1); \
     }
 FNN_UPDATES(ROW)
 #undef ROW
@@ -340,7 +341,7 @@ FNN_UPDATES(ROW)
 static FN(step) *const FN(steps)[] = {FNN_UPDATES(ROW)};
 #undef ROW
 
-/* ask for n numbers ahead of their use, unless there are none */
+/* Ask for n numbers ahead of their use; x is NULL for a slot that a rule does not have. */
 FNN_INLINE void FN(ask_for)(i64 n, const real *x)
 {
     for (i64 i = 0; x && i < n; i += 64 / (i64)sizeof(real))

@@ -115,9 +115,9 @@ typedef struct {
     void (*dropout)(i64 key, i64 t, int layer, const i64 *rows, i64 first, i64 m, i64 n, double rate, const void *Y,
                     void *out);
 
-    /* On `rows` runs of n parameters, `step` apart, those of g g_step apart: w <- decay w, then one step of the rule with
-     * the gradient g + l2 w; scalars = (a, b, c, e) of updates.h.  Returns the sums of squares of the new runs where it is to
-     * measure them, the same to the bit as sum_squares, else 0. */
+    /* On `rows` runs of n parameters, `step` apart (of g: g_step): w <- decay w, then one step of the rule with the gradient
+     * g + l2 w of the old w; scalars = (a, b, c, e) of updates.h.  Returns the sums of squares of the new runs where it is
+     * to measure them, the same to the bit as sum_squares, else 0. */
     double (*update)(int rule, const double *scalars, double decay, double l2, i64 rows, i64 n, i64 step, void *w,
                      const void *g, i64 g_step, void *s, void *v, int measure);
     /* y += a x;  x *= a;  sum of squares in double; all contiguous */

@@ -292,7 +292,7 @@ FNN_INLINE vec FN(larger)(vec a, vec b)
 #endif
 }
 
-/* x, but at most the limit, in each lane; a NaN stays one. */
+/* x, but at most the limit, in each lane; a NaN stays one (`cut` of loss.h on a register). */
 FNN_INLINE vec FN(limited)(vec x, vec limit)
 {
 #if FNN_VECTOR_BYTES == 64 && FNN_BITS == 32
