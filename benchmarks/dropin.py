@@ -167,7 +167,7 @@ def line(report: Report, case: str, fast: Record | None, slow: Record | None, as
     ]  # fmt: skip
 
 
-HEAD = ["", SKLEARN, "threads", FASTNN, "threads", "times as fast", "asked"]
+HEAD = ["", SKLEARN, "threads", FASTNN, "threads", "times as fast", "goal"]
 NOTE = "Whole calls, checks included. Medians of paired ratios with their 95 % interval; each side at its best thread "
 NOTE += "count."
 
