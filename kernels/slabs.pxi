@@ -120,7 +120,7 @@ cdef void point_at_rows(Job *j) noexcept nogil:
 
 
 cdef void slab_learn_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    """Second phase: row tiles from the slabs' products to dz; behind them the other layers' penalties, where no step has left them."""
+    """Second phase: row tiles from the slabs' products to dz; behind them other layers' penalties that no step has left."""
     cdef Job *j = <Job *>context
     cdef i64 row = chunk * j.tile, m = at_most(j.tile, j.m - row), n = layer_of(j.plan, 1)[N_OUT], i
     cdef const char *dZ
