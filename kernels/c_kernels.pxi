@@ -113,6 +113,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef void (*fnn_program)(void *context, fnn_member *member) noexcept nogil
     void fnn_team_run(int threads, fnn_program program, void *context)
     void fnn_team_phase(fnn_member *member, i64 chunks, fnn_body body, void *context)
+    void fnn_own(void *memory, i64 bytes)
     int fnn_team_id(const fnn_member *member)
     int fnn_pool_threads()
     int fnn_pool_most_used()

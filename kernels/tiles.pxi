@@ -347,6 +347,7 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
         dW = j.tile_grads + participant * j.tile_grad_bytes  # nobody else reads it: it stays in this core's cache
         dw_row = tile.columns
     if j.bands:
+        fnn_own(W, tile.rows * n_out * j.item)
         add_shares(j, tile.rows * n_out, a[W_AT] + at, dW)
     elif sparse:
         if not j.accumulate:

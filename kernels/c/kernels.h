@@ -193,6 +193,16 @@ void fnn_team_run(int threads, fnn_program program, void *context);
 void fnn_team_phase(fnn_member *member, i64 chunks, fnn_body body, void *context);
 int fnn_team_id(const fnn_member *member); /* 0 (the caller) to threads - 1: it picks the scratch */
 
+/* Take the lines of some memory back from the cores that have read them, by storing what they hold.  A store to such a
+ * line waits for the others to let go of it, 0.1 us and more, and stores between arithmetic wait one after the other;
+ * side by side they wait together.  (A prefetch for writing does nothing for a line that is here already.) */
+static inline void fnn_own(void *memory, i64 bytes)
+{
+    volatile char *p = (volatile char *)memory;
+    i64 i;
+    for (i = 0; i < bytes; i += 64) p[i] = p[i];
+}
+
 /* Helper threads alive in this process, and the most that took part in one run since fnn_pool_reset_statistics(). */
 int fnn_pool_threads(void);
 int fnn_pool_most_used(void);
