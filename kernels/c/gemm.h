@@ -29,6 +29,7 @@ enum {
     FNN_FEW_ROWS = 2,            /* row blocks up to which packing B does not pay */
     FNN_STREAM_ROWS = 2,         /* rows up to which a large B is streamed, note d, and its steps of k */
     FNN_STREAM_KC = 8,
+    FNN_DOT_ROWS = 8,            /* rows from which it repays to turn columns for dots.h */
     FNN_FAR = FNN_MR == 8 ? 1 << 30 : 1024, /* bytes between steps of k from which A^T is copied, see pack_A */
 };
 #endif
@@ -38,7 +39,8 @@ enum {
     FN(NARROW) = VL > 1 ? VL / 2 : 1, /* columns up to which A^T B is solved transposed */
     FN(NC) = FNN_PANEL / FNN_KC / (int)sizeof(real) / (2 * VL) * (2 * VL), /* columns of a packed panel */
     FN(A_PACK) = FNN_MR * FNN_KC + 2 * VL, /* and what pack_rows stores too far */
-    FN(GEMM_SCRATCH) = (int)sizeof(real) * (FNN_KC * FN(NC) + FN(A_PACK)),
+    FN(TURNED) = (FNN_KC + VL) * VL / 4,   /* and columns for dots.h */
+    FN(GEMM_SCRATCH) = (int)sizeof(real) * (FNN_KC * FN(NC) + FN(A_PACK) + FN(TURNED)),
 };
 
 /* One product whose C has contiguous rows, and what is to happen to it. */
@@ -55,7 +57,7 @@ typedef struct {
     FN(map) *activation; /* NULL for identity */
     real *Z;             /* NULL, or with the strides below */
     i64 z_row, z_col;
-    real *packed_B, *packed_A;
+    real *packed_B, *packed_A, *turned;
     const double *sgd; /* as in kernels.h */
     real *W;
 } FN(product);
@@ -65,6 +67,7 @@ typedef struct {
     i64 p, k, j, n;
     const real *B;
     i64 b_row, strip; /* elements from one strip of NR columns to the next; 0 in place */
+    i64 whole;        /* columns by tiles; those that are left go by dots.h */
 } FN(panel);
 
 /* ---- packing */
@@ -140,12 +143,13 @@ static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, 
 /* ---- the loops */
 
 /* One block of rows along the panel.  A tile is two registers wide, four where rows are few and B is in place. */
-static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C, real *W)
+static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C, real *W,
+                          const real *turned)
 {
     FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
     const int widest = rows <= FNN_WIDE_ROWS && !panel->strip ? 4 : 2;
-    for (i64 j = 0; j < panel->n;) {
-        const i64 left = panel->n - j;
+    for (i64 j = 0; j < panel->whole;) {
+        const i64 left = panel->whole - j;
         const int registers = left > 2 * VL && widest == 4 ? 4 : left > VL ? 2 : 1;
         const i64 columns = left < registers * VL ? left : registers * VL;
         if (columns <= (registers - 1) * VL) { /* three registers' worth: two, then one */
@@ -166,6 +170,14 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
         tiles[registers / 2][t->last < VL](t);
         j += columns;
     }
+#ifdef FNN_DOTS
+    if (panel->whole < panel->n) {
+        t->B = turned;
+        t->bias = bias ? bias + panel->whole : NULL;
+        t->C = C + panel->whole;
+        FN(dots)[panel->n - panel->whole - 1](t, rows);
+    }
+#endif
 }
 
 /* Z = C, C = f(C), while the rows are in L1 */
@@ -216,7 +228,7 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
         if (g->a_row == 1 && block + 1 < blocks && panel->n >= 8 * FN(NR))
             FN(fetch_rows)(panel->k, t.A + rows, g->a_col);
         FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
-                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL);
+                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL, g->turned);
         if (last)
             FN(finish_rows)(g, panel, i, rows);
         i += rows;
@@ -243,6 +255,15 @@ static void FN(panel_loop)(const FN(product) *g)
                                .B = g->B + p * g->b_row + j, .b_row = g->b_row};
             if (!in_place)
                 FN(pack_panel)(g, &panel);
+            panel.whole = panel.n;
+#ifdef FNN_DOTS
+            if (g->a_col == 1 && !g->sgd && g->turned && g->m >= FNN_DOT_ROWS && panel.n % VL > 0
+                && panel.n % VL <= FN(FEW)) {
+                panel.whole = panel.n / VL * VL;
+                FN(turn_columns)(panel.n - panel.whole, panel.k, g->B + p * g->b_row + (j + panel.whole) * g->b_col,
+                                 g->b_row, g->b_col, g->turned);
+            }
+#endif
             FN(row_blocks)(g, &panel);
             if (!g->k)
                 break;
@@ -309,12 +330,12 @@ static void FN(narrow_product)(const FN(product) *g)
     for (i64 i = 0; i < g->m; i += COLUMNS) {
         const i64 rows = FN(smaller)(g->m - i, COLUMNS);
         for (i64 p = 0; p < g->k; p += FNN_KC) {
-            const FN(panel) panel = {.k = FN(smaller)(g->k - p, FNN_KC), .n = rows, .b_row = g->a_col,
+            const FN(panel) panel = {.k = FN(smaller)(g->k - p, FNN_KC), .n = rows, .whole = rows, .b_row = g->a_col,
                                      .B = g->A + i + p * g->a_col};
             for (i64 j = 0; j < g->n; j += FNN_WIDE_ROWS) {
                 FN(tile) t = {.k = panel.k, .A = g->B + p * g->b_row + j, .a_row = 1, .a_col = g->b_row,
                               .b_row = panel.b_row, .c_row = COLUMNS, .load = p > 0};
-                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, NULL, turned + j * COLUMNS, NULL);
+                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, NULL, turned + j * COLUMNS, NULL, NULL);
             }
         }
         for (i64 r = 0; r < rows; r++)
@@ -345,7 +366,8 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
         return;
     FN(product) g = {.m = m, .n = n, .k = k, .A = A, .a_row = a_row, .a_col = a_col, .B = B, .b_row = b_row,
                      .b_col = b_col, .C = C, .c_row = c_row, .accumulate = accumulate, .packed_B = scratch,
-                     .packed_A = scratch ? (real *)scratch + FNN_KC * FN(NC) : NULL};
+                     .packed_A = scratch ? (real *)scratch + FNN_KC * FN(NC) : NULL,
+                     .turned = scratch ? (real *)scratch + FNN_KC * FN(NC) + FN(A_PACK) : NULL};
     if (e) {
         g.bias = e->bias;
         g.activation = e->act == FNN_ACT_identity ? NULL : FN(activations)[e->act];

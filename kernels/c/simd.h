@@ -203,6 +203,11 @@ FNN_INLINE void FN(zip)(const vec *x, vec *y, const int count)
         y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + count / 2], FNN_ZIP_HIGH);
     }
 }
+/* lanes 2 l: a_l + a_(l + VL/2); lanes 2 l + 1: the same of b */
+FNN_INLINE vec FN(zip_add)(vec a, vec b)
+{
+    return __builtin_shufflevector(a, b, FNN_ZIP_LOW) + __builtin_shufflevector(a, b, FNN_ZIP_HIGH);
+}
 FNN_INLINE void FN(zip_round)(const vec *x, vec *y) { FN(zip)(x, y, VL); }
 #undef FNN_ZIP_LOW
 #undef FNN_ZIP_HIGH
