@@ -13,6 +13,8 @@ cdef extern from "kernels.h" nogil:
         void *Z
         i64 z_row
         i64 z_col
+        const void *gate
+        i64 gate_row
         const double *sgd
         void *W
 

@@ -47,6 +47,7 @@ cdef enum:
 cdef const fnn_kernels *FLOAT = NULL
 cdef const fnn_kernels *DOUBLE = NULL
 cdef int READS[64]              # by activation code: f' reads its input
+cdef i64 RELU = next(entry.code for entry in ACTIVATIONS if entry.name == "relu")
 
 
 cdef choose_target():

@@ -63,7 +63,12 @@ FNN_INLINE void FN(run_dots)(const FN(tile) *t, i64 first, i64 rows, const int c
     real *C = t->C + first * t->c_row;
     for (i64 i = 0; i < rows; i++, C += t->c_row) {
         const vec before = t->load ? FN(load_part)(C, lanes) + bias : bias;
-        FN(store_part)(C, before + FN(load_part)(sums + i * FN(FEW), lanes), lanes);
+        vec all = before + FN(load_part)(sums + i * FN(FEW), lanes);
+        if (t->relu)
+            all = FN(relu)(all);
+        if (t->gate)
+            all *= FN(relu_df)(FN(load_part)(t->gate + (first + i) * t->gate_row, lanes));
+        FN(store_part)(C, all, lanes);
     }
 }
 

@@ -54,7 +54,10 @@ typedef struct {
     i64 c_row;
     int accumulate;
     const real *bias;
-    FN(map) *activation; /* NULL for identity */
+    FN(map) *activation; /* NULL for identity, and for relu where the tiles see to it */
+    int relu;
+    const real *gate; /* as in kernels.h */
+    i64 gate_row;
     real *Z;             /* NULL, or with the strides below */
     i64 z_row, z_col;
     real *packed_B, *packed_A, *turned;
@@ -144,7 +147,7 @@ static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, 
 
 /* One block of rows along the panel.  A tile is two registers wide, four where rows are few and B is in place. */
 static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C, real *W,
-                          const real *turned)
+                          const real *gate, const real *turned)
 {
     FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
     const int widest = rows <= FNN_WIDE_ROWS && !panel->strip ? 4 : 2;
@@ -158,6 +161,7 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
             t->bias = bias ? bias + j : NULL;
             t->C = C + j;
             t->W = W ? W + j : NULL;
+            t->gate = gate ? gate + j : NULL;
             tiles[1][0](t);
             j += 2 * VL;
             continue;
@@ -167,6 +171,7 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
         t->bias = bias ? bias + j : NULL;
         t->C = C + j;
         t->W = W ? W + j : NULL;
+        t->gate = gate ? gate + j : NULL;
         tiles[registers / 2][t->last < VL](t);
         j += columns;
     }
@@ -175,6 +180,7 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
         t->B = turned;
         t->bias = bias ? bias + panel->whole : NULL;
         t->C = C + panel->whole;
+        t->gate = gate ? gate + panel->whole : NULL;
         FN(dots)[panel->n - panel->whole - 1](t, rows);
     }
 #endif
@@ -214,7 +220,8 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
     const int first = panel->p == 0, last = panel->p + panel->k == g->k;
     const int pack = FN(pack_A)(g, panel);
     FN(tile) t = {.k = panel->k, .a_row = g->a_row, .a_col = g->a_col, .b_row = panel->b_row, .c_row = g->c_row,
-                  .load = g->accumulate || !first, .sgd = last ? g->sgd : NULL};
+                  .load = g->accumulate || !first, .sgd = last ? g->sgd : NULL, .relu = last && g->relu,
+                  .gate_row = g->gate_row};
     i64 i = 0;
     for (i64 block = 0; block < blocks; block++) {
         const int rows = (int)(g->m / blocks + (block < g->m % blocks));
@@ -228,7 +235,8 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
         if (g->a_row == 1 && block + 1 < blocks && panel->n >= 8 * FN(NR))
             FN(fetch_rows)(panel->k, t.A + rows, g->a_col);
         FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
-                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL, g->turned);
+                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL,
+                      last && g->gate ? g->gate + i * g->gate_row + panel->j : NULL, g->turned);
         if (last)
             FN(finish_rows)(g, panel, i, rows);
         i += rows;
@@ -291,6 +299,7 @@ static void FN(strided_product)(FN(product) *g, real *C, i64 c_row, i64 c_col)
             part.c_row = COLUMNS;
             part.bias = all.bias ? all.bias + j : NULL;
             part.Z = all.Z ? all.Z + i * all.z_row + j * all.z_col : NULL;
+            part.gate = all.gate ? all.gate + i * all.gate_row + j : NULL;
             if (all.accumulate)
                 FN(copy_matrix)(part.m, part.n, here, c_row, c_col, buffer, COLUMNS, 1);
             FN(panel_loop)(&part);
@@ -335,7 +344,7 @@ static void FN(narrow_product)(const FN(product) *g)
             for (i64 j = 0; j < g->n; j += FNN_WIDE_ROWS) {
                 FN(tile) t = {.k = panel.k, .A = g->B + p * g->b_row + j, .a_row = 1, .a_col = g->b_row,
                               .b_row = panel.b_row, .c_row = COLUMNS, .load = p > 0};
-                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, NULL, turned + j * COLUMNS, NULL, NULL);
+                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, NULL, turned + j * COLUMNS, NULL, NULL, NULL);
             }
         }
         for (i64 r = 0; r < rows; r++)
@@ -370,7 +379,10 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
                      .turned = scratch ? (real *)scratch + FNN_KC * FN(NC) + FN(A_PACK) : NULL};
     if (e) {
         g.bias = e->bias;
-        g.activation = e->act == FNN_ACT_identity ? NULL : FN(activations)[e->act];
+        g.relu = e->act == FNN_ACT_relu && !e->Z;
+        g.activation = e->act == FNN_ACT_identity || g.relu ? NULL : FN(activations)[e->act];
+        g.gate = e->gate;
+        g.gate_row = e->gate_row;
         g.Z = e->Z;
         g.z_row = e->z_row;
         g.z_col = e->z_col;
@@ -392,10 +404,10 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
             return;
         }
     }
-    if (n == 1 && g.a_col == 1 && g.b_row == 1 && !g.sgd)
+    if (n == 1 && g.a_col == 1 && g.b_row == 1 && !g.sgd && !g.relu && !g.gate)
         FN(matrix_vector)(&g, C, c_row);
     else if (n <= FN(NARROW) && g.a_row == 1 && g.b_col == 1 && c_col == 1 && m > VL && k > 0 && !g.bias
-             && !g.activation && !g.Z)
+             && !g.activation && !g.relu && !g.gate && !g.Z)
         FN(narrow_product)(&g);
     else if (c_col == 1)
         FN(panel_loop)(&g);

@@ -17,12 +17,15 @@ typedef int64_t i64;
 /* dtype of X, as numpy_kernels sees it */
 enum { FNN_FLOAT32 = 0, FNN_FLOAT64 = 1, FNN_UINT8 = 2 };
 
-/* What happens to a tile of C while it is still in registers: C = f(C + bias), and C + bias to Z where it is wanted. */
+/* What happens to a tile of C while it is still in registers, or in the first cache: C = f(C + bias), and C + bias to Z
+ * where it is wanted; or, on the way back, C times relu's f'. */
 typedef struct {
     const void *bias; /* (n,) real, contiguous, or NULL */
-    int act;          /* code of activations.h; 0 is identity */
+    int act;          /* f: code of activations.h; 0 is identity */
     void *Z;          /* (m, n) real with the strides below, or NULL */
     i64 z_row, z_col;
+    const void *gate; /* NULL, or what relu's f' reads, (m, n) real with contiguous rows, gate_row apart; with nothing else */
+    i64 gate_row;
     const double *sgd; /* NULL, or (learning rate, decay, l2): the product is the gradient g of W, and instead of C, which
                         * is scratch then, W becomes decay W - lr (g + l2 W).  Without anything of the above. */
     void *W;           /* with the strides of C, of which c_col is 1 */

@@ -275,7 +275,7 @@ FNN_INLINE double FN(sum_wide)(wide v)
 }
 #undef FNN_FOLD
 
-/* The larger of two in each lane; with a NaN, either. */
+/* The larger of two in each lane, b where they are equal or one is a NaN. */
 FNN_INLINE vec FN(larger)(vec a, vec b)
 {
 #if FNN_VECTOR_BYTES == 64 && FNN_BITS == 32
@@ -294,6 +294,24 @@ FNN_INLINE vec FN(larger)(vec a, vec b)
         x[i] = x[i] > y[i] ? x[i] : y[i];
     memcpy(&a, x, sizeof a);
     return a;
+#endif
+}
+
+/* act_relu and act_relu_df of activations.h on a register */
+FNN_INLINE vec FN(relu)(vec x)
+{
+#if FNN_VECTOR_BYTES == 16
+    return (vec)(~(x < (vec){0}) & (__typeof__(x < (vec){0}))x);
+#else
+    return FN(larger)((vec){0}, x);
+#endif
+}
+FNN_INLINE vec FN(relu_df)(vec y)
+{
+#if FNN_VECTOR_BYTES
+    return (vec)((y > (vec){0}) & (__typeof__(y > (vec){0}))FN(spread)(1));
+#else
+    return y > 0 ? 1 : 0;
 #endif
 }
 

@@ -1,6 +1,7 @@
 /* tile.h: the micro-kernel of the GEMM: a tile of C that stays in registers while k runs.
  *
  *     C[0..rows, 0..columns] = (load ? C : 0) + bias + sum_p A[., p] B[p, .]
+ *     C = relu(all that), or all that times relu'(gate)          likewise; other activations follow in finish_rows
  *     W = decay W - lr (all that + l2 W)                        instead, where there is sgd
  *
  * Shape of a tile: up to FNN_MR rows times up to 2 registers of columns (4 for few rows, where 2 would leave the FMA
@@ -46,6 +47,9 @@ typedef struct {
     i64 c_row;
     const real *bias; /* of these columns, or NULL */
     int load, last;
+    int relu;          /* C = max(0, all that) */
+    const real *gate;  /* C = all that where these, gate_row from row to row, are above 0: times relu's f'; or NULL */
+    i64 gate_row;
     const double *sgd; /* (lr, decay, l2), or NULL */
     real *W;           /* what takes the step, instead of C */
 } FN(tile);
@@ -110,6 +114,23 @@ FNN_INLINE void FN(run_tile)(const FN(tile) *t, const int rows, const int regist
         }
     }
     real *C = t->C;
+    if (t->relu) {
+        FNN_UNROLL
+        for (int i = 0; i < rows; i++) {
+            FNN_UNROLL
+            for (int j = 0; j < registers; j++)
+                c[i][j] = FN(relu)(c[i][j]);
+        }
+    }
+    if (t->gate) {
+        const real *gate = t->gate;
+        FNN_UNROLL
+        for (int i = 0; i < rows; i++, gate += t->gate_row) {
+            FNN_UNROLL
+            for (int j = 0; j < registers; j++)
+                c[i][j] *= FN(relu_df)(j < full ? FN(load)(gate + j * VL) : FN(load_part)(gate + j * VL, lanes));
+        }
+    }
     if (t->sgd) {
         const FN(sgd) step = FN(sgd_of)(t->sgd);
         C = t->W;
