@@ -86,7 +86,8 @@ class Epilogue(ctypes.Structure):
     """``fnn_epilogue`` of kernels.h."""
 
     _fields_ = [  # noqa: RUF012
-        ("bias", pointer), ("act", ctypes.c_int), ("Z", pointer), ("z_row", i64), ("z_col", i64), ("sgd", pointer),
+        ("bias", pointer), ("act", ctypes.c_int), ("Z", pointer), ("z_row", i64), ("z_col", i64), ("gate", pointer),
+        ("gate_row", i64), ("sgd", pointer),
         ("W", pointer),
     ]  # fmt: skip
 
@@ -320,6 +321,28 @@ def test_gemm_beyond_the_blocks(table, rng, real, shape, layouts):
     check_gemm(table, rng, real, *shape, layouts, accumulate=True, bias=True, act=1, keep_Z=True)
 
 
+@pytest.mark.parametrize("c", LAYOUTS)
+@pytest.mark.parametrize("a", ["C", "F"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 1, 7), (33, 3, 9), (20, 40, 17), (9, 34, 900), (12, 600, 700)])
+def test_gemm_times_the_slope_of_relu(table, rng, real, shape, a, c):
+    """Where what f' reads is a NaN, or not above 0, a product is 0; one that is a NaN stays one."""
+    m, n, k = shape
+    A, B, C = (Box(randn(rng, s, real), f) for s, f in zip(((m, k), (k, n), (m, n)), (a, "F", c), strict=True))
+    gate = randn(rng, (m, n + 3), real)
+    gate[:, ::5], gate[-1, 1::5] = 0.0, np.nan
+    A.a[m // 2, 0] = np.nan
+    expected = (A.a.astype(np.float64) @ B.a.astype(np.float64)) * (gate[:, :n] > 0)
+    size = np.abs(A.a.astype(np.float64)) @ np.abs(B.a.astype(np.float64))
+    before = gate.copy()
+    e = Epilogue(gate=at(gate), gate_row=n + 3)
+    table.gemm(m, n, k, *place(A.a), *place(B.a), *place(C.a), False, ctypes.addressof(e), at(scratch(table)))
+    assert np.array_equal(gate, before, equal_nan=True)
+    for box in (A, B, C):
+        box.check()
+    check_scratch(table)
+    close(C.a, expected, (k + 4) * eps(real) * (size + 1e-30))
+
+
 @pytest.mark.parametrize("layouts", [("F", "C", "C"), ("C", "C", "C"), ("steps", "F", "C")])
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (1, 1, 5), (5, 1, 7), (1, 17, 9), (33, 40, 17), (98, 16, 32), (64, 300, 384), (40, 50, 900)]
@@ -331,7 +354,7 @@ def test_gemm_takes_a_step_of_sgd(table, rng, real, shape, layouts):
     wide_A, wide_B, before = (x.a.astype(np.float64) for x in (A, B, W))
     sgd = np.array([lr, decay, l2])
     grad = Box(np.full((m, n), np.nan, real), "C")
-    e = Epilogue(None, 0, None, 0, 0, at(sgd), at(W.a))
+    e = Epilogue(sgd=at(sgd), W=at(W.a))
     table.gemm(m, n, k, *place(A.a), *place(B.a), *place(grad.a), False, ctypes.addressof(e), at(scratch(table)))
     bound = (k + 8) * eps(real) * (np.abs(wide_A) @ np.abs(wide_B) + np.abs(before))
     for box in (A, B, W, grad):

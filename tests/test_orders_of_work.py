@@ -53,6 +53,32 @@ def train_on_both(compiled, reference, net, dtype, rule, sizes, *, m=61, threads
     return done
 
 
+# ---- relu, whose slope is taken where the product before it is made, in every order of work
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("hidden", "sizes"),
+    [
+        ((20, 35), [32, 9, 1, 40]),  # by row tiles
+        ((50, 33), [200, 203, 130]),  # by bands
+        ((400, 700, 380), [50, 40, 50]),  # layer by layer
+    ],
+    ids=["tiles", "bands", "layers"],
+)
+def test_relu(compiled, reference, dtype, hidden, sizes, dropout):
+    """Every second layer drops outputs, so that slopes are taken both ways in one step."""
+    rates = tuple(dropout if i % 2 else 0.0 for i in range(len(hidden))) + (0.0,)
+    net = make_net((40, *hidden, 3), "relu", "categorical_cross_entropy", dropout=rates)
+    train_on_both(compiled, reference, net, dtype, "momentum", sizes, labels=True)
+
+
+def test_relu_of_many_inputs(compiled, reference, dtype):
+    """So many that their products are added up in several parts."""
+    net = make_net((900, 230, 70, 3), "relu", "categorical_cross_entropy")
+    train_on_both(compiled, reference, net, dtype, "sgd", [20, 33], labels=True)
+
+
 # ---- slabs: at least 256 inputs, and four to each unit of the first layer
 
 

@@ -103,6 +103,24 @@ def test_matmul_beyond_one_tile(backend, dtype, shape):
     assert_within(C, expected, math.sqrt(k) * 4 * eps(dtype) * size)
 
 
+@given(m=st.integers(8, 24), whole=st.sampled_from([0, 16, 48]), few=st.integers(1, 4), k=st.sampled_from([1, 15, 33, 800]),
+       ways=st.tuples(layouts, layouts, layouts), accumulate=st.booleans(), seed=seeds)  # fmt: skip
+def test_matmul_of_few_columns_more(backend, dtype, m, whole, few, k, ways, accumulate, seed):
+    """Columns that fill a quarter of a register at most, alone or behind whole registers."""
+    memory, n = Memory(), whole + few
+    A = memory.laid_out(ways[0], normal(seed, (m, k), dtype))
+    B = memory.laid_out(ways[1], normal(seed + 1, (k, n), dtype))
+    before = normal(seed + 2, (m, n), dtype) if accumulate else np.full((m, n), np.nan, dtype)
+    C = memory.laid_out(ways[2], before)
+    with unmodified(A, B):
+        backend.matmul(A, B, C, accumulate, 1)
+    expected, size = products(A, B)
+    if accumulate:
+        expected, size = expected + before, size + np.abs(before)
+    assert_within(C, expected, (k + 4) * eps(dtype) * size)
+    memory.check()
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_matmul_of_a_broadcast_operand(backend, dtype, which):
     operands = [normal(1, (9, 17), dtype), normal(2, (17, 5), dtype)]
