@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from . import environment
-from .measure import Absent, Competitor
+from .measure import Absent, Competitor, settle
 from .networks import Task
 from .peers.workers import Crew, Unavailable, Worker
 
@@ -17,6 +17,8 @@ SLOW_TO_COMPILE = "PyTorch compiled"
 FASTNN = "fastnn cython"
 #: A number of threads with which a few batches take so many times the best so far is not measured.
 HOPELESS = 4.0
+#: Turns of the others.
+SEARCHES = 3
 
 
 def thread_counts(toy: bool = False) -> list[int]:
@@ -47,7 +49,8 @@ def best_threads(
     """Return the worker with the best number of threads and the seconds that each number took.
 
     ``glance(worker)`` is cheap; a count that it shows to be hopeless is not measured.  ``measure(worker)`` is called
-    once to warm up and twice to count, of which the least does.
+    once to warm up and SEARCHES times to count, of which the least does; the counts take turns, so that no bad second
+    of the machine falls upon one of them alone.
     """
     found: dict[int, float] = {}
     seen: list[float] = []
@@ -56,7 +59,10 @@ def best_threads(
         seen.append(glance(worker))
         if seen[-1] < HOPELESS * min(seen):
             measure(worker)
-            found[threads] = min(measure(worker), measure(worker))
+            found[threads] = inf
+    for _ in range(SEARCHES):
+        for threads in found:
+            found[threads] = min(found[threads], measure(crew.get(name, threads)))
     best = min(found, key=lambda threads: found[threads])
     return crew.get(name, best), {str(threads): float(f"{seconds:.4g}") for threads, seconds in found.items()}
 
@@ -84,6 +90,8 @@ def trainer(
     def one_epoch(worker: Worker) -> float:
         if worker.threads not in compiled:
             compiled[worker.threads] = worker.ask("begin", task)
+        if shortest:
+            settle()
         seconds = _epochs(worker, 1)
         return seconds if seconds >= shortest else _epochs(worker, ceil(shortest / seconds)) / ceil(shortest / seconds)
 
@@ -99,7 +107,8 @@ def trainer(
         "blas": worker.ask("blas"),
     }  # fmt: skip
     clock = partial(_epochs, worker)
-    return Competitor(called or name, answer, worker.threads, clock=clock, facts=facts)
+    before = settle if shortest else None
+    return Competitor(called or name, answer, worker.threads, before, clock=clock, facts=facts)
 
 
 def _epochs(worker: Worker, calls: int) -> float:

@@ -192,17 +192,20 @@ def test_a_missing_library_is_told_once(monkeypatch, tmp_path):
 
 def test_the_best_number_of_threads_is_searched():
     few = {1: 1.0, 2: 2.0, 4: 8.0, 8: 3.0}
-    seconds = {1: [9.0, 2.0, 3.0], 2: [0.5, 1.5, 1.0], 8: [1.0, 4.0, 4.0]}
+    seconds = {1: [9.0, 2.0, 3.0, 2.5], 2: [0.5, 7.0, 1.5, 1.0], 8: [1.0, 4.0, 4.0, 5.0]}
+    turns = []
 
     class Few:
         def get(self, name, threads):
             return threads
 
     best, found = contests.best_threads(
-        Few(), "x", [1, 2, 4, 8], lambda threads: few[threads], lambda threads: seconds[threads].pop(0)
-    )
+        Few(), "x", [1, 2, 4, 8], lambda threads: few[threads],
+        lambda threads: turns.append(threads) or seconds[threads].pop(0),
+    )  # fmt: skip
     assert best == 2
     assert found == {"1": 2.0, "2": 1.0, "8": 4.0}  # the first time of each does not count, the hopeless 4 has none
+    assert turns == 4 * [1, 2, 8]
 
 
 def test_thread_counts_end_with_all():

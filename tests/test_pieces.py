@@ -103,8 +103,9 @@ def test_matmul_beyond_one_tile(backend, dtype, shape):
     assert_within(C, expected, math.sqrt(k) * 4 * eps(dtype) * size)
 
 
-@given(m=st.integers(8, 24), whole=st.sampled_from([0, 16, 48]), few=st.integers(1, 4), k=st.sampled_from([1, 15, 33, 800]),
-       ways=st.tuples(layouts, layouts, layouts), accumulate=st.booleans(), seed=seeds)  # fmt: skip
+@given(m=st.integers(8, 24), whole=st.sampled_from([0, 16, 48]), few=st.integers(1, 4),
+       k=st.sampled_from([1, 15, 33, 800]), ways=st.tuples(layouts, layouts, layouts), accumulate=st.booleans(),
+       seed=seeds)  # fmt: skip
 def test_matmul_of_few_columns_more(backend, dtype, m, whole, few, k, ways, accumulate, seed):
     """Columns that fill a quarter of a register at most, alone or behind whole registers."""
     memory, n = Memory(), whole + few
