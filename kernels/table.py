@@ -198,8 +198,9 @@ class Kernels:
     threads_for as for ``frozen``.  One thread at a time."""
 
     shuffle: Callable[..., None] | None = None
-    """shuffle(order, next_uint32, generator), or None
+    """shuffle(order, next_uint32, generator, is_twister), or None
 
     The quick way of ``numpy.random.RandomState.shuffle(order)``: order is written, int64, contiguous, of at most 2^31
     entries.  next_uint32 and generator are addresses, of the function that gives a bit generator's next 32 bits and of
-    what it takes, from ``BitGenerator.ctypes``; whoever calls holds the generator's lock."""
+    what it takes, from ``BitGenerator.ctypes``; whoever calls holds the generator's lock.  is_twister (bool): that
+    is a Mersenne Twister's state, 624 words of 32 bits and an int32 that says which of them is next."""

@@ -37,6 +37,13 @@ def test_any_bit_generator(backend, generator):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_twister_that_lies_otherwise_is_called(backend, monkeypatch):
+    assert stochastic.twister_lies_open()
+    monkeypatch.setattr(stochastic, "twister_lies_open", lambda: False)
+    for theirs, ours in zip(*both(lambda: RandomState(6), 2000, 2, backend), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_is_the_order_taken_by_a_shuffled_index(backend):
     order = np.array([5, 0, 3, 9, 7, 7, 2], np.int64)
     index, expected = np.arange(7), order.copy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -127,14 +128,25 @@ def shuffler(rng: np.random.RandomState, kernels: Any) -> Callable[[Array], None
     generator = rng._bit_generator
     address = ctypes.cast(generator.ctypes.next_uint32, ctypes.c_void_p).value
     state = generator.ctypes.state_address
+    is_twister = type(generator) is np.random.MT19937 and twister_lies_open()
 
     def shuffle(order: Array) -> None:
         if len(order) > MOST_SHUFFLED:
             return rng.shuffle(order)
         with generator.lock:
-            kernels.shuffle(order, address, state)
+            kernels.shuffle(order, address, state, is_twister)
 
     return shuffle
+
+
+@cache
+def twister_lies_open() -> bool:
+    """Return whether this NumPy keeps a Mersenne Twister's state as `Kernels.shuffle` takes it."""
+    generator = np.random.MT19937(0)
+    address, known = generator.ctypes.state_address, generator.state["state"]
+    key = (ctypes.c_uint32 * len(known["key"])).from_address(address)
+    pos = ctypes.c_int32.from_address(address + ctypes.sizeof(key))
+    return list(key) == known["key"].tolist() and len(key) == 624 and pos.value == known["pos"]
 
 
 def warn(message: str, category: type[Warning]) -> None:
