@@ -8,7 +8,7 @@ from math import ceil, inf
 from typing import Any
 
 from . import environment
-from .measure import Absent, Competitor, settle
+from .measure import Absent, Competitor
 from .networks import Task
 from .peers.workers import Crew, Unavailable, Worker
 
@@ -17,7 +17,7 @@ SLOW_TO_COMPILE = "PyTorch compiled"
 FASTNN = "fastnn cython"
 #: A number of threads with which a few batches take so many times the best so far is not measured.
 HOPELESS = 4.0
-#: Turns of the others.
+#: Timed turns of each of the other numbers.
 SEARCHES = 3
 
 
@@ -90,8 +90,6 @@ def trainer(
     def one_epoch(worker: Worker) -> float:
         if worker.threads not in compiled:
             compiled[worker.threads] = worker.ask("begin", task)
-        if shortest:
-            settle()
         seconds = _epochs(worker, 1)
         return seconds if seconds >= shortest else _epochs(worker, ceil(shortest / seconds)) / ceil(shortest / seconds)
 
@@ -107,8 +105,7 @@ def trainer(
         "blas": worker.ask("blas"),
     }  # fmt: skip
     clock = partial(_epochs, worker)
-    before = settle if shortest else None
-    return Competitor(called or name, answer, worker.threads, before, clock=clock, facts=facts)
+    return Competitor(called or name, answer, worker.threads, clock=clock, facts=facts)
 
 
 def _epochs(worker: Worker, calls: int) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +21,7 @@ import fastnn
 
 from .contests import label, thread_counts
 from .fits import CONFIGURATIONS, ENDLESS, Fit, made, named, random_fit
-from .measure import Competitor, Contest, Mode, settle, stopwatch
+from .measure import Competitor, Contest, Mode, stopwatch
 from .record import Record, Report
 from .suite import Case, Suite
 from .tables import Table, duration, significant, speed
@@ -48,6 +49,11 @@ def estimator(side: str, kind: str) -> Any:
 def own(side: str, threads: int) -> dict[str, int]:
     """Return how an estimator is told its number of threads; scikit-learn's has those of the BLAS."""
     return {} if side == SKLEARN else {"num_threads": threads}
+
+
+def settle() -> None:
+    """Wait until idle threads of OpenBLAS sleep: they spin for 2^28 ticks, on a core that the next one needs."""
+    time.sleep(0.2)
 
 
 # ---- fits

@@ -284,11 +284,6 @@ class Rounds:
         return seconds
 
 
-def settle() -> None:
-    """Wait until idle threads of OpenBLAS sleep: they spin for 2^28 ticks, on a core that the next one needs."""
-    time.sleep(0.2)
-
-
 def stopwatch(run: Callable[[], Any], calls: int) -> float:
     """Return the seconds of so many calls."""
     turns = range(calls)

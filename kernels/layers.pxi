@@ -99,11 +99,12 @@ cdef void back_chunk(void *context, i64 chunk, int participant) noexcept nogil:
     cdef i64 row = chunk // across * j.grid_rows, column = chunk % across * j.grid_columns
     cdef i64 m = at_most(j.grid_rows, j.m - row), n = at_most(j.grid_columns, n_in - column)
     cdef fnn_epilogue e
-    cdef int gated = gate_of(j, layer - 1, row, column, &e)
+    cdef int drops = rate_of(j, layer - 1) > 0, gated = not drops and gate_of(j, layer - 1, row, column, &e)
     j.k.gemm(m, n, n_out, kept_at(j, j.dz, layer, row), n_out, 1,
              weights_at(j, j.theta, layer) + column * n_out * j.item, 1, n_out,
-             kept_at(j, j.dz, layer - 1, row) + column * j.item, n_in, 1, 0, &e if gated else NULL, scratch_of(j, participant))
-    if not gated and not rate_of(j, layer - 1) > 0:
+             kept_at(j, j.dz, layer - 1, row) + column * j.item, n_in, 1, 0, &e if gated else NULL,
+             scratch_of(j, participant))
+    if not gated and not drops:
         shape_gradient(j, layer - 1, row, m, column, n)
 
 

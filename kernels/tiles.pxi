@@ -10,7 +10,8 @@
 # B. Sums that cross tiles or bands (loss, penalty, norm) are kept per tile in double and added in the order of the tiles.
 # C. A batch longer than a block of rows goes block by block; grad holds the sum until the last.
 # D. Batches that are long beside the weights go by bands (bands.pxi): each computes its share of dW in phase 1.
-# E. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.
+# E. Where f' reads its input, or outputs are dropped, what f' reads is kept apart from what the next layer takes.  The
+#    slope of relu, 0 for a dropped output too, is taken from the latter, in the registers of the product before it.
 
 
 cdef inline char *weights_at(Job *j, char *base, i64 layer) noexcept nogil:
@@ -67,13 +68,11 @@ cdef inline const char *x_in_place(Job *j, i64 row) noexcept nogil:
 cdef fnn_epilogue epilogue_of(Job *j, i64 layer) noexcept nogil:
     cdef const i64 *a = layer_of(j.plan, layer)
     cdef fnn_epilogue e
+    memset(&e, 0, sizeof(fnn_epilogue))
     e.bias = biases_at(j, j.theta, layer) if a[BIAS] else NULL
     e.act = <int>a[ACT]
-    e.Z = NULL
     e.z_row = a[N_OUT]
     e.z_col = 1
-    e.gate = NULL
-    e.sgd = NULL
     return e
 
 
@@ -364,7 +363,8 @@ cdef void weigh_chunk(void *context, i64 chunk, int participant) noexcept nogil:
         dW = j.tile_grads + participant * j.tile_grad_bytes  # nobody else reads it: it stays in this core's cache
         dw_row = tile.columns
     if j.bands:
-        fnn_own(W, tile.rows * n_out * j.item)
+        if j.threads > 1 and not j.clips:
+            fnn_own(W, tile.rows * n_out * j.item)
         add_shares(j, tile.rows * n_out, a[W_AT] + at, dW)
     elif sparse:
         if not j.accumulate:

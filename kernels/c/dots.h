@@ -1,14 +1,17 @@
 /* dots.h: the last few columns of a product, a quarter of a register of them at most, as dot products along k.
  *
- * A tile (tile.h) spends a register on them at every step of k, of which three quarters are empty.  Here a register holds
- * VL steps of k of a row of A, and another those of a column of B, which is turned for that; the sums of four rows fill
- * as many registers as a register has lanes, which are then added up lane by lane all at once.
+ * A tile (tile.h) spends a register on them at every step of k, three quarters of which are empty at least.  Here a
+ * register holds VL steps of k of a row of A, and another those of a column of B, which is turned for that; the sums of
+ * four rows fill as many registers as a register has lanes, which are then added up lane by lane all at once.
  * 200 x 64 x 4 float32: 2.0 us, not 3.5.  Half a register of columns gains nothing: the adding up takes what is saved.
  * Template over the dtype of simd.h.
  */
 #if defined(FNN_TRANSPOSE) && VL >= 8
 #define FNN_DOTS 1
-enum { FN(FEW) = VL / 4 };
+enum {
+    FN(FEW) = VL / 4,
+    FN(DOT_STEPS) = 2 * VL /* steps of k from which it repays */
+};
 
 /* B^T[c][p], rows of `padded` = k rounded up to whole registers, zeros behind k */
 static void FN(turn_columns)(i64 columns, i64 k, const real *B, i64 b_row, i64 b_col, real *out)

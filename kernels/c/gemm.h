@@ -6,7 +6,8 @@
  *                   others go through a buffer
  *      panel_loop   cuts B into panels of k and n that fit the cache, packs a panel where it is worth it, then
  *       row_blocks  goes down the rows of A, a few at a time, along the columns of the panel, tile by tile
- *        tile.h     and, behind the last panel of k, applies bias, Z and the activation while the rows are in L1
+ *        tile.h     (dots.h where few columns are left), with bias, relu or its slope in the registers; behind the
+ *                   last panel of k it writes Z and applies other activations while the rows are in L1
  *
  * Design notes.
  *   a. Rows of A are split evenly (33 are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1); each count has its own tile.
@@ -17,7 +18,8 @@
  *      sequential streams, which the prefetcher follows; down a strip, every step of k is another page.  One row, AVX2:
  *      784 x 512 float32 1.5 times as fast, 784 x 512 float64 7 times, 2048 x 2048 float32 6 times; 16 or 32 rows of B
  *      gain less, and eight rows of A lose 3 to 20 %.
- *   e. The order of additions depends on the shape and the strides alone.
+ *   e. The order of additions depends on the shape, the strides and the kind of epilogue alone, so for one row on how
+ *      many there are beside it.
  * Template over the dtype of simd.h.
  */
 #ifndef FASTNN_GEMM_H
@@ -29,7 +31,7 @@ enum {
     FNN_FEW_ROWS = 2,            /* row blocks up to which packing B does not pay */
     FNN_STREAM_ROWS = 2,         /* rows up to which a large B is streamed, note d, and its steps of k */
     FNN_STREAM_KC = 8,
-    FNN_DOT_ROWS = 8,            /* rows from which it repays to turn columns for dots.h */
+    FNN_DOT_ROWS = 8,            /* rows from which it repays to turn columns for dots.h, see `turns` */
     FNN_FAR = FNN_MR == 8 ? 1 << 30 : 1024, /* bytes between steps of k from which A^T is copied, see pack_A */
 };
 #endif
@@ -39,7 +41,7 @@ enum {
     FN(NARROW) = VL > 1 ? VL / 2 : 1, /* columns up to which A^T B is solved transposed */
     FN(NC) = FNN_PANEL / FNN_KC / (int)sizeof(real) / (2 * VL) * (2 * VL), /* columns of a packed panel */
     FN(A_PACK) = FNN_MR * FNN_KC + 2 * VL, /* and what pack_rows stores too far */
-    FN(TURNED) = (FNN_KC + VL) * VL / 4,   /* and columns for dots.h */
+    FN(TURNED) = FNN_KC * VL / 4,          /* columns for dots.h */
     FN(GEMM_SCRATCH) = (int)sizeof(real) * (FNN_KC * FN(NC) + FN(A_PACK) + FN(TURNED)),
 };
 
@@ -108,7 +110,7 @@ static void FN(pack_panel)(const FN(product) *g, FN(panel) *panel)
 {
     enum { NR = FN(NR) };
     const real *B = g->B + panel->p * g->b_row + panel->j * g->b_col;
-    const i64 whole = g->b_col == 1 ? panel->n / NR * NR : 0;
+    const i64 whole = g->b_col == 1 ? panel->whole / NR * NR : 0;
     panel->B = g->packed_B;
     panel->b_row = NR;
     panel->strip = panel->k * NR;
@@ -119,8 +121,8 @@ static void FN(pack_panel)(const FN(product) *g, FN(panel) *panel)
             FN(store)(out + VL, FN(load)(B + p * g->b_row + j + VL));
         }
     }
-    for (i64 j = whole; j < panel->n; j += NR) {
-        const i64 columns = panel->n - j < NR ? panel->n - j : NR;
+    for (i64 j = whole; j < panel->whole; j += NR) {
+        const i64 columns = panel->whole - j < NR ? panel->whole - j : NR;
         FN(pack_strip)(panel->k, columns, B + j * g->b_col, g->b_row, g->b_col, g->packed_B + j * panel->k);
     }
 }
@@ -145,9 +147,24 @@ static void FN(pack_rows)(i64 rows, i64 k, const real *A, i64 a_row, i64 a_col, 
 
 /* ---- the loops */
 
+/* What one block of rows works on: C and W at its first row, `turned` as in FN(product). */
+typedef struct {
+    const real *bias, *gate, *turned;
+    real *C, *W;
+} FN(row_operands);
+
+FNN_INLINE void FN(aim)(FN(tile) *t, const FN(row_operands) *at, i64 j, const real *B, i64 last)
+{
+    t->last = (int)last;
+    t->B = B;
+    t->bias = at->bias ? at->bias + j : NULL;
+    t->C = at->C + j;
+    t->W = at->W ? at->W + j : NULL;
+    t->gate = at->gate ? at->gate + j : NULL;
+}
+
 /* One block of rows along the panel.  A tile is two registers wide, four where rows are few and B is in place. */
-static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const real *bias, real *C, real *W,
-                          const real *gate, const real *turned)
+static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const FN(row_operands) *at)
 {
     FN(tile_function) *const(*tiles)[2] = FN(tiles)[rows - 1];
     const int widest = rows <= FNN_WIDE_ROWS && !panel->strip ? 4 : 2;
@@ -155,33 +172,21 @@ static void FN(row_block)(const FN(panel) *panel, int rows, FN(tile) *t, const r
         const i64 left = panel->whole - j;
         const int registers = left > 2 * VL && widest == 4 ? 4 : left > VL ? 2 : 1;
         const i64 columns = left < registers * VL ? left : registers * VL;
+        const real *B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
         if (columns <= (registers - 1) * VL) { /* three registers' worth: two, then one */
-            t->last = VL;
-            t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
-            t->bias = bias ? bias + j : NULL;
-            t->C = C + j;
-            t->W = W ? W + j : NULL;
-            t->gate = gate ? gate + j : NULL;
+            FN(aim)(t, at, j, B, VL);
             tiles[1][0](t);
             j += 2 * VL;
             continue;
         }
-        t->last = (int)(columns - (registers - 1) * VL);
-        t->B = panel->strip ? panel->B + j / FN(NR) * panel->strip : panel->B + j;
-        t->bias = bias ? bias + j : NULL;
-        t->C = C + j;
-        t->W = W ? W + j : NULL;
-        t->gate = gate ? gate + j : NULL;
+        FN(aim)(t, at, j, B, columns - (registers - 1) * VL);
         tiles[registers / 2][t->last < VL](t);
         j += columns;
     }
 #ifdef FNN_DOTS
     if (panel->whole < panel->n) {
-        t->B = turned;
-        t->bias = bias ? bias + panel->whole : NULL;
-        t->C = C + panel->whole;
-        t->gate = gate ? gate + panel->whole : NULL;
-        FN(dots)[panel->n - panel->whole - 1](t, rows);
+        FN(aim)(t, at, panel->whole, at->turned, panel->n - panel->whole);
+        FN(dots)[t->last - 1](t, rows);
     }
 #endif
 }
@@ -234,9 +239,14 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
         }
         if (g->a_row == 1 && block + 1 < blocks && panel->n >= 8 * FN(NR))
             FN(fetch_rows)(panel->k, t.A + rows, g->a_col);
-        FN(row_block)(panel, rows, &t, first && g->bias ? g->bias + panel->j : NULL,
-                      g->C + i * g->c_row + panel->j, g->sgd ? g->W + i * g->c_row + panel->j : NULL,
-                      last && g->gate ? g->gate + i * g->gate_row + panel->j : NULL, g->turned);
+        const FN(row_operands) at = {
+            .bias = first && g->bias ? g->bias + panel->j : NULL,
+            .gate = last && g->gate ? g->gate + i * g->gate_row + panel->j : NULL,
+            .turned = g->turned,
+            .C = g->C + i * g->c_row + panel->j,
+            .W = g->sgd ? g->W + i * g->c_row + panel->j : NULL,
+        };
+        FN(row_block)(panel, rows, &t, &at);
         if (last)
             FN(finish_rows)(g, panel, i, rows);
         i += rows;
@@ -247,6 +257,18 @@ static void FN(row_blocks)(const FN(product) *g, const FN(panel) *panel)
 static int FN(in_place)(const FN(product) *g, i64 kc)
 {
     return g->b_col == 1 && (g->m <= FNN_FEW_ROWS * FNN_MR || kc * g->b_row * (i64)sizeof(real) <= FNN_DIRECT);
+}
+
+/* Whether a panel's last columns go by dots.h: few ones, along rows of A, and sums that are longer than adding up the
+ * registers takes. */
+static int FN(turns)(const FN(product) *g, const FN(panel) *panel)
+{
+#ifdef FNN_DOTS
+    return g->a_col == 1 && !g->sgd && g->turned && g->m >= FNN_DOT_ROWS && panel->k >= FN(DOT_STEPS)
+           && panel->n % VL > 0 && panel->n % VL <= FN(FEW);
+#else
+    return (void)g, (void)panel, 0;
+#endif
 }
 
 static void FN(panel_loop)(const FN(product) *g)
@@ -261,16 +283,13 @@ static void FN(panel_loop)(const FN(product) *g)
         for (i64 p = 0; p == 0 || p < g->k; p += kc) {
             FN(panel) panel = {.p = p, .k = g->k - p < kc ? g->k - p : kc, .j = j, .n = g->n - j < nc ? g->n - j : nc,
                                .B = g->B + p * g->b_row + j, .b_row = g->b_row};
+            panel.whole = FN(turns)(g, &panel) ? panel.n / VL * VL : panel.n;
             if (!in_place)
                 FN(pack_panel)(g, &panel);
-            panel.whole = panel.n;
 #ifdef FNN_DOTS
-            if (g->a_col == 1 && !g->sgd && g->turned && g->m >= FNN_DOT_ROWS && panel.n % VL > 0
-                && panel.n % VL <= FN(FEW)) {
-                panel.whole = panel.n / VL * VL;
+            if (panel.whole < panel.n)
                 FN(turn_columns)(panel.n - panel.whole, panel.k, g->B + p * g->b_row + (j + panel.whole) * g->b_col,
                                  g->b_row, g->b_col, g->turned);
-            }
 #endif
             FN(row_blocks)(g, &panel);
             if (!g->k)
@@ -344,7 +363,8 @@ static void FN(narrow_product)(const FN(product) *g)
             for (i64 j = 0; j < g->n; j += FNN_WIDE_ROWS) {
                 FN(tile) t = {.k = panel.k, .A = g->B + p * g->b_row + j, .a_row = 1, .a_col = g->b_row,
                               .b_row = panel.b_row, .c_row = COLUMNS, .load = p > 0};
-                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, NULL, turned + j * COLUMNS, NULL, NULL, NULL);
+                const FN(row_operands) at = {.C = turned + j * COLUMNS};
+                FN(row_block)(&panel, (int)FN(smaller)(g->n - j, FNN_WIDE_ROWS), &t, &at);
             }
         }
         for (i64 r = 0; r < rows; r++)
@@ -404,9 +424,11 @@ static void FN(fnn_gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_co
             return;
         }
     }
-    if (n == 1 && g.a_col == 1 && g.b_row == 1 && !g.sgd && !g.relu && !g.gate)
+    if (n == 1 && g.a_col == 1 && g.b_row == 1 && !g.sgd && !g.gate) {
+        if (g.relu)
+            g.activation = FN(activations)[FNN_ACT_relu];
         FN(matrix_vector)(&g, C, c_row);
-    else if (n <= FN(NARROW) && g.a_row == 1 && g.b_col == 1 && c_col == 1 && m > VL && k > 0 && !g.bias
+    } else if (n <= FN(NARROW) && g.a_row == 1 && g.b_col == 1 && c_col == 1 && m > VL && k > 0 && !g.bias
              && !g.activation && !g.relu && !g.gate && !g.Z)
         FN(narrow_product)(&g);
     else if (c_col == 1)

@@ -24,8 +24,8 @@ typedef struct {
     int act;          /* f: code of activations.h; 0 is identity */
     void *Z;          /* (m, n) real with the strides below, or NULL */
     i64 z_row, z_col;
-    const void *gate; /* NULL, or what relu's f' reads, (m, n) real with contiguous rows, gate_row apart; with nothing else */
-    i64 gate_row;
+    const void *gate; /* NULL, or what relu's f' reads, (m, n) real with contiguous rows; with nothing else */
+    i64 gate_row;     /* from row to row */
     const double *sgd; /* NULL, or (learning rate, decay, l2): the product is the gradient g of W, and instead of C, which
                         * is scratch then, W becomes decay W - lr (g + l2 W).  Without anything of the above. */
     void *W;           /* with the strides of C, of which c_col is 1 */
@@ -67,7 +67,7 @@ typedef struct {
     double (*dot)(i64 n, const void *x, i64 x_step, const void *y, i64 y_step);
 
     /* C = A B, or C += A B; then the epilogue where e is not NULL.  scratch: gemm_scratch_bytes bytes, 64-byte aligned,
-     * for packed panels; may be NULL where that is 0.  k may be 0. */
+     * for packed panels and turned columns; may be NULL where that is 0.  k may be 0. */
     void (*gemm)(i64 m, i64 n, i64 k, const void *A, i64 a_row, i64 a_col, const void *B, i64 b_row, i64 b_col,
                  void *C, i64 c_row, i64 c_col, int accumulate, const fnn_epilogue *e, void *scratch);
     size_t gemm_scratch_bytes;
@@ -179,6 +179,19 @@ void fnn_prepare(int rule, const double *hyper, i64 t, double *scalars, double *
 typedef void (*fnn_body)(void *context, i64 chunk, int participant);
 void fnn_pool_run(int threads, i64 chunks, fnn_body body, void *context);
 
+/* ---- lines that another core has read ----
+ * Take some memory back from the cores that have read it, by storing what it holds.  A store to such a line waits for
+ * the others to let go of it, 0.1 us and more, and stores between arithmetic wait one after the other; side by side
+ * they wait together.  (A prefetch for writing does nothing for a line that is here already.)  Nobody else may write
+ * there. */
+static inline void fnn_own(void *memory, i64 bytes)
+{
+    volatile char *p = (volatile char *)memory;
+    i64 i;
+    for (i = 0; i < bytes; i += 64) p[i] = p[i];
+    if (bytes > 0) p[bytes - 1] = p[bytes - 1];
+}
+
 /* ---- a team (team.c) ----
  * Run program(context, member) on up to `threads` threads at once, the caller among them as member 0; return when the
  * caller's has returned and every helper has left, or will touch nothing any more.  A program is ordinary serial code,
@@ -195,16 +208,6 @@ typedef void (*fnn_program)(void *context, fnn_member *member);
 void fnn_team_run(int threads, fnn_program program, void *context);
 void fnn_team_phase(fnn_member *member, i64 chunks, fnn_body body, void *context);
 int fnn_team_id(const fnn_member *member); /* 0 (the caller) to threads - 1: it picks the scratch */
-
-/* Take the lines of some memory back from the cores that have read them, by storing what they hold.  A store to such a
- * line waits for the others to let go of it, 0.1 us and more, and stores between arithmetic wait one after the other;
- * side by side they wait together.  (A prefetch for writing does nothing for a line that is here already.) */
-static inline void fnn_own(void *memory, i64 bytes)
-{
-    volatile char *p = (volatile char *)memory;
-    i64 i;
-    for (i = 0; i < bytes; i += 64) p[i] = p[i];
-}
 
 /* Helper threads alive in this process, and the most that took part in one run since fnn_pool_reset_statistics(). */
 int fnn_pool_threads(void);

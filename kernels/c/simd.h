@@ -300,7 +300,9 @@ FNN_INLINE vec FN(larger)(vec a, vec b)
 /* act_relu and act_relu_df of activations.h on a register */
 FNN_INLINE vec FN(relu)(vec x)
 {
-#if FNN_VECTOR_BYTES == 16
+#if FNN_VECTOR_BYTES == 0
+    return x < 0 ? 0 : x;
+#elif FNN_VECTOR_BYTES == 16
     return (vec)(~(x < (vec){0}) & (__typeof__(x < (vec){0}))x);
 #else
     return FN(larger)((vec){0}, x);

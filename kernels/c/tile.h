@@ -1,7 +1,7 @@
 /* tile.h: the micro-kernel of the GEMM: a tile of C that stays in registers while k runs.
  *
  *     C[0..rows, 0..columns] = (load ? C : 0) + bias + sum_p A[., p] B[p, .]
- *     C = relu(all that), or all that times relu'(gate)          likewise; other activations follow in finish_rows
+ *     C = relu(all that), C = all that times relu'(gate)         where asked for; other activations follow in gemm.h
  *     W = decay W - lr (all that + l2 W)                        instead, where there is sgd
  *
  * Shape of a tile: up to FNN_MR rows times up to 2 registers of columns (4 for few rows, where 2 would leave the FMA
