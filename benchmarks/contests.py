@@ -17,7 +17,7 @@ SLOW_TO_COMPILE = "PyTorch compiled"
 FASTNN = "fastnn cython"
 #: A number of threads with which a few batches take so many times the best so far is not measured.
 HOPELESS = 4.0
-#: Timed turns of each of the other numbers.
+#: Timed turns of each number of threads that is not hopeless.
 SEARCHES = 3
 
 

@@ -40,7 +40,7 @@ cdef void draw_twister(Twister *t, i64 count, uint32_t mask, uint32_t *drawn) no
     cdef uint32_t y
     cdef i64 k, some
     while count > 0:
-        if t.pos == WORDS:
+        if t.pos >= WORDS:  # more is no state, but RandomState.set_state takes it
             twist(t.key)
             t.pos = 0
         some = at_most(count, WORDS - t.pos)

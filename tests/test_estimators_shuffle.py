@@ -24,6 +24,34 @@ def both(make, n, shuffles, backend):
     return found
 
 
+def started(pos):
+    """Return a generator at a position of its 624 words."""
+    rng = RandomState(4)
+    name, key, *rest = rng.get_state()
+    rng.set_state((name, key, pos, *rest[1:]))
+    return rng
+
+
+@pytest.mark.parametrize("pos", [0, 1, 226, 227, 228, 396, 397, 622, 623, 624])
+@pytest.mark.parametrize("n", [2, 300, 700, 1500])
+def test_the_twister_from_anywhere(backend, pos, n):
+    found = []
+    for quick in (False, True):
+        rng, order = started(pos), np.arange(n)
+        (shuffler(rng, backend) if quick else rng.shuffle)(order)
+        found.append((order, *rng.get_state()[1:]))
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_position_beyond_the_words_does_no_harm(backend):
+    if backend.shuffle is None:
+        pytest.skip("NumPy's own takes such a state, and reads behind it")
+    order = np.arange(1000)
+    shuffler(started(700), backend)(order)
+    assert sorted(order.tolist()) == list(range(1000))
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_shuffle(backend, n):
     theirs, ours = both(lambda: RandomState(n), n, 3, backend)

@@ -141,12 +141,17 @@ def shuffler(rng: np.random.RandomState, kernels: Any) -> Callable[[Array], None
 
 @cache
 def twister_lies_open() -> bool:
-    """Return whether this NumPy keeps a Mersenne Twister's state as `Kernels.shuffle` takes it."""
+    """Return whether this NumPy keeps a Mersenne Twister's state, all of it, as `Kernels.shuffle` takes it."""
     generator = np.random.MT19937(0)
-    address, known = generator.ctypes.state_address, generator.state["state"]
-    key = (ctypes.c_uint32 * len(known["key"])).from_address(address)
+    address = generator.ctypes.state_address
+    key = (ctypes.c_uint32 * 624).from_address(address)
     pos = ctypes.c_int32.from_address(address + ctypes.sizeof(key))
-    return list(key) == known["key"].tolist() and len(key) == 624 and pos.value == known["pos"]
+    for _ in range(2):  # the second time behind a twist
+        known = generator.state["state"]
+        if list(key) != known["key"].tolist() or pos.value != known["pos"]:
+            return False
+        generator.random_raw(2)
+    return pos.value == 3  # it starts with its last word
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -7,7 +7,7 @@
  *      panel_loop   cuts B into panels of k and n that fit the cache, packs a panel where it is worth it, then
  *       row_blocks  goes down the rows of A, a few at a time, along the columns of the panel, tile by tile
  *        tile.h     (dots.h where few columns are left), with bias, relu or its slope in the registers; behind the
- *                   last panel of k it writes Z and applies other activations while the rows are in L1
+ *                   last panel of k finish_rows writes Z and applies other activations while the rows are in L1
  *
  * Design notes.
  *   a. Rows of A are split evenly (33 are 7 + 7 + 7 + 6 + 6, never 8 + 8 + 8 + 8 + 1); each count has its own tile.
@@ -18,8 +18,8 @@
  *      sequential streams, which the prefetcher follows; down a strip, every step of k is another page.  One row, AVX2:
  *      784 x 512 float32 1.5 times as fast, 784 x 512 float64 7 times, 2048 x 2048 float32 6 times; 16 or 32 rows of B
  *      gain less, and eight rows of A lose 3 to 20 %.
- *   e. The order of additions depends on the shape, the strides and the kind of epilogue alone, so for one row on how
- *      many there are beside it.
+ *   e. The order of additions depends on the shape, the strides and the kind of epilogue alone: a row's last bits may
+ *      change with the number of rows beside it.
  * Template over the dtype of simd.h.
  */
 #ifndef FASTNN_GEMM_H
@@ -259,8 +259,8 @@ static int FN(in_place)(const FN(product) *g, i64 kc)
     return g->b_col == 1 && (g->m <= FNN_FEW_ROWS * FNN_MR || kc * g->b_row * (i64)sizeof(real) <= FNN_DIRECT);
 }
 
-/* Whether a panel's last columns go by dots.h: few ones, along rows of A, and sums that are longer than adding up the
- * registers takes. */
+/* Whether a panel's last columns go by dots.h: only a few of them, contiguous rows of A, and sums long enough to repay
+ * adding up the registers. */
 static int FN(turns)(const FN(product) *g, const FN(panel) *panel)
 {
 #ifdef FNN_DOTS
