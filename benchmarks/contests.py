@@ -7,10 +7,14 @@ from functools import partial
 from math import ceil, inf
 from typing import Any
 
+import numpy as np
+
 from . import environment
 from .measure import Absent, Competitor
 from .networks import Task
 from .peers.workers import Crew, Unavailable, Worker
+from .record import Report
+from .tables import duration
 
 #: What compiles for many seconds is left out where only running at all is to be shown.
 SLOW_TO_COMPILE = "PyTorch compiled"
@@ -19,6 +23,11 @@ FASTNN = "fastnn cython"
 HOPELESS = 4.0
 #: Timed turns of each number of threads that is not hopeless.
 SEARCHES = 3
+BARRIER = "a barrier"
+BARRIER_NOTE = (
+    "The barrier is one between all threads: median, least and most of the rounds; where it is long, their cores share "
+    "no cache."
+)
 
 
 def thread_counts(toy: bool = False) -> list[int]:
@@ -127,3 +136,31 @@ def gather(
         except Unavailable as reason_:
             absent.append(Absent(name, "skipped", str(reason_)))
     return present, absent
+
+
+def barriers(threads: int) -> list[Competitor]:
+    """Return the barrier between so many of fastnn's threads, or nothing where there is no compiled backend.
+
+    It says how near to each other the cores are.  Virtual ones share a cache at some times and none at others, for
+    seconds or minutes; a signal then takes four times as long, and so does every number that one core has written and
+    another reads.  Small networks gain little from a second thread at such times, so the record has to tell.
+    """
+    try:
+        from fastnn.kernels import cython_kernels
+    except ImportError:
+        return []
+    seconds = np.empty(1)
+
+    def clock(calls: int) -> float:
+        cython_kernels.time_barrier(threads, calls, seconds)
+        return float(seconds[0]) * calls
+
+    return [Competitor(BARRIER, lambda: None, threads, clock=clock, answers=False)]
+
+
+def barrier_cell(report: Report, case: str) -> str:
+    """Return what a barrier took in a case: the median over the rounds, the least and the most."""
+    record = report.get(case, BARRIER)
+    if record is None or record.seconds is None:
+        return "-"
+    return f"{duration(record.seconds['median'])} [{duration(min(record.samples))}, {duration(max(record.samples))}]"

@@ -7,7 +7,17 @@ from functools import partial
 from pathlib import Path
 
 from . import charts
-from .contests import FASTNN, gather, label, thread_counts, trainer
+from .contests import (
+    BARRIER,
+    BARRIER_NOTE,
+    FASTNN,
+    barrier_cell,
+    barriers,
+    gather,
+    label,
+    thread_counts,
+    trainer,
+)  # fmt: skip
 from .measure import Contest, Mode
 from .networks import Task, networks
 from .peers import PEERS
@@ -50,7 +60,7 @@ def contest(task: Task, toy: bool, crew: Crew) -> Contest:
             yield trainer(crew, name, task, check, [1], label(name, 1))
 
     present, absent = gather(TRAINERS, make, toy)
-    return Contest(present, NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS)
+    return Contest([*present, *barriers(counts[-1])], NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS)
 
 
 def cases(mode: Mode) -> Iterator[Case]:
@@ -97,13 +107,13 @@ def speed_table(report: Report) -> Table:
         rows.append([
             case, duration(mine.seconds["median"]), str(mine.threads), times(report, case, FASTNN, rival), rival or "-",
             *(times(report, case, FASTNN, name) for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)),
-            rate(mine),
+            rate(mine), barrier_cell(report, case),
         ])  # fmt: skip
     head = ["network", "fastnn, an epoch", "threads", "over the best peer", "which is", *(
-        f"over {name}" for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)), "GFLOP/s"]  # fmt: skip
+        f"over {name}" for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)), "GFLOP/s", BARRIER]  # fmt: skip
     return Table("speed", "Whole epochs: fastnn's compiled backend over its peers, each at its best number of threads",
                  head, rows, "float32, plain SGD, softmax cross-entropy, shuffled. Medians of paired ratios with their "
-                 "95 % interval.", (0, 4))  # fmt: skip
+                 f"95 % interval. {BARRIER_NOTE}", (0, 4))  # fmt: skip
 
 
 def rate(record: Record) -> str:
@@ -135,6 +145,8 @@ def epoch_table(report: Report) -> Table:
     cases_ = report.cases()
     rows = []
     for name in report.competitors():
+        if name == BARRIER:
+            continue
         cells = [name]
         for case in cases_:
             record = report.get(case, name)
@@ -216,7 +228,7 @@ def tables(report: Report) -> list[Table]:
 def charts_of(report: Report) -> list[Chart]:
     """Return the bars: times as fast as scikit-learn, or as NumPy by hand where that is missing."""
     base = SKLEARN if any(report.select(competitor=SKLEARN, status="ran")) else NUMPY
-    names = [name for name in report.competitors() if name != label(FASTNN, 1)]
+    names = [name for name in report.competitors() if name not in (label(FASTNN, 1), BARRIER)]
     groups: dict[str, dict[str, tuple[float, str] | str]] = {}
     for case in report.cases():
         bars: dict[str, tuple[float, str] | str] = {}

@@ -69,6 +69,26 @@ cdef void once(Timing *t) noexcept nogil:
         t.sink += t.k.read(t.A.cols, t.A.data)
 
 
+cdef struct Meeting:
+    i64 calls
+    int threads
+    int alone
+
+
+cdef void nothing_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    pass
+
+
+cdef void meet_as_member(void *context, fnn_member *member) noexcept nogil:
+    cdef Meeting *meeting = <Meeting *>context
+    cdef i64 i
+    if member == NULL:
+        meeting.alone = True
+        return
+    for i in range(meeting.calls):
+        fnn_team_phase(member, meeting.threads, nothing_chunk, NULL)
+
+
 cdef int time_calls(Timing *t, i64 calls, seconds) except -1:
     cdef i64 n = seconds.size, i, j
     cdef double began
@@ -238,3 +258,22 @@ def time_read(x, i64 calls, seconds):
     cdef Timing t = timing_of(TIME_READ, 0, (x,))
     t.A.cols *= t.A.rows
     time_calls(&t, calls, seconds)
+
+
+def time_barrier(threads, i64 calls, seconds):
+    """Barriers between so many threads, with nothing to do in between: how long a signal takes from core to core."""
+    cdef Meeting meeting
+    cdef Timing unused
+    cdef i64 i
+    cdef double began
+    time_calls(&unused, calls, seconds[:0])  # its checks
+    meeting.calls, meeting.threads, meeting.alone = calls, threads_of(threads), False
+    if meeting.threads < 2:
+        raise ValueError(f"a barrier is between 2 threads or more, got {threads}.")
+    for i in range(seconds.size):
+        began = fnn_seconds()
+        with nogil:
+            fnn_team_run(meeting.threads, meet_as_member, &meeting)
+        seconds[i] = (fnn_seconds() - began) / calls
+    if meeting.alone:
+        raise RuntimeError("the threads are at work for somebody else, or there are none: nothing was timed.")

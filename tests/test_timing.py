@@ -100,6 +100,13 @@ def test_limits(rng, seconds, dtype):
     assert np.all(seconds > 0)
 
 
+def test_barrier(seconds):
+    began = time.perf_counter()
+    k.time_barrier(2, 1000, seconds)
+    took(seconds, 1000, began)
+    k.time_barrier(3, 20, seconds)  # more than there may be cores
+
+
 def ones(*shape, dtype="f4"):
     return np.ones(shape, dtype)
 
@@ -119,6 +126,8 @@ def ones(*shape, dtype="f4"):
         (lambda s: k.time_update(0, np.zeros(N_HYPER), 0, ones(3), ones(3), ones(1, 2), 1, s), "state must be"),
         (lambda s: k.time_update(0, np.zeros(1), 0, ones(3), ones(3), ones(0, 3), 1, s), "hyper_row"),
         (lambda s: k.time_copy(ones(4)[::2], ones(2), 1, s), "contiguous"),
+        (lambda s: k.time_barrier(2, 0, s), "at least 1"),
+        (lambda s: k.time_barrier(1, 5, s), "2 threads or more, got 1"),
         (lambda s: k.time_multiply_adds("i4", 1, 1, 1, s), "float32 or float64"),
     ],
 )
