@@ -131,31 +131,6 @@ static void FN(column_layer)(const fnn_layer *layer, const real *A, real *Z, FN(
     }
 }
 
-/* out[j][i] = X_ij of up to VL rows, 0 for those that are not there */
-static void FN(columns_in)(i64 rows, i64 n, const real *X, i64 x_row, i64 x_col, real *out)
-{
-#ifdef FNN_TRANSPOSE
-    for (i64 j = 0; x_col == 1 && j < n; j += VL) {
-        const i64 count = FN(smaller)(VL, n - j);
-        const FN(part) lanes = FN(first)((int)count);
-        vec x[VL];
-        FNN_UNROLL
-        for (int i = 0; i < VL; i++)
-            x[i] = i < rows ? FN(load_part)(X + i * x_row + j, lanes) : (vec){0};
-        FN(flip)(x);
-        FNN_UNROLL
-        for (int i = 0; i < VL; i++)
-            if (i < count)
-                FN(store)(out + (j + i) * VL, x[i]);
-    }
-    if (x_col == 1)
-        return;
-#endif
-    for (i64 j = 0; j < n; j++)
-        for (i64 i = 0; i < VL; i++)
-            out[j * VL + i] = i < rows ? X[i * x_row + j * x_col] : 0;
-}
-
 #ifdef FNN_TRANSPOSE
 /* VL rows of 2 or 4 columns, contiguous: zipped, not written number by number (4 columns: 12 cycles instead of 64) */
 FNN_INLINE void FN(zip_out)(const real *z, real *out, const int n)
@@ -232,7 +207,7 @@ static void FN(fnn_columns)(int layers, const fnn_layer *layer, int link, i64 m,
             if (group >= 0 && group < groups) {
                 real *Z = is_last ? last : written;
                 if (!l)
-                    FN(columns_in)(rows, layer[0].n_in, X + group * VL * x_row, x_row, x_col, x);
+                    FN(turn)(rows, layer[0].n_in, X + group * VL * x_row, x_row, x_col, x);
                 FN(column_layer)(layer + l, from, Z, tile, &beside);
                 if (layer[l].act && (is_last || !beside_tile))
                     FN(activations)[layer[l].act](n * VL, Z, Z);

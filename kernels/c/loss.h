@@ -100,11 +100,11 @@ FNN_INLINE void FN(flip)(vec *x)
 }
 #endif
 
-/* out[j][i] = A_ij for i < rows, 0 for the rows behind; out has whole groups of VL columns */
+/* out[j][i] = A_ij for i < rows, 0 for the rows behind */
 FNN_INLINE void FN(turn)(i64 rows, i64 n, const real *A, i64 a_row, i64 a_col, real *out)
 {
 #ifdef FNN_TRANSPOSE
-    const int by_registers = a_col == 1 && 2 * n > VL; /* else most lanes would be empty */
+    const int by_registers = a_col == 1 && 4 * n > VL; /* else three quarters of the lanes would be empty */
     for (i64 j = 0; by_registers && j < n; j += VL) {
         const FN(part) lanes = FN(first)((int)FN(smaller)(VL, n - j));
         vec x[VL];
@@ -114,7 +114,8 @@ FNN_INLINE void FN(turn)(i64 rows, i64 n, const real *A, i64 a_row, i64 a_col, r
         FN(flip)(x);
         FNN_UNROLL
         for (int i = 0; i < VL; i++)
-            FN(store)(out + (j + i) * VL, x[i]);
+            if (j + i < n)
+                FN(store)(out + (j + i) * VL, x[i]);
     }
     if (by_registers)
         return;
@@ -128,7 +129,7 @@ FNN_INLINE void FN(turn)(i64 rows, i64 n, const real *A, i64 a_row, i64 a_col, r
 FNN_INLINE void FN(turn_back)(i64 rows, i64 n, const real *in, real *A, i64 a_row, i64 a_col)
 {
 #ifdef FNN_TRANSPOSE
-    const int by_registers = a_col == 1 && 2 * n > VL; /* else most lanes would be empty */
+    const int by_registers = a_col == 1 && 4 * n > VL; /* else three quarters of the lanes would be empty */
     for (i64 j = 0; by_registers && j < n; j += VL) {
         const FN(part) lanes = FN(first)((int)FN(smaller)(VL, n - j));
         vec x[VL];
