@@ -19,7 +19,7 @@ import numpy as np
 
 import fastnn
 
-from .contests import BARRIER, BARRIER_NOTE, barrier_cell, barriers, label, thread_counts
+from .contests import barriers, label, thread_counts, with_barriers
 from .fits import CONFIGURATIONS, ENDLESS, Fit, made, named, random_fit
 from .measure import Competitor, Contest, Mode, stopwatch
 from .record import Record, Report
@@ -72,7 +72,7 @@ def fit_contest(fit: Fit, toy: bool, seconds: float = 0.2, rounds: int | None = 
         Competitor(label(side, threads), partial(run, side, threads), threads, before, facts={"side": side})
         for side in (SKLEARN, FASTNN) for threads in thread_counts(toy)
     ]  # fmt: skip
-    competitors += barriers(thread_counts(toy)[-1])
+    competitors += barriers(thread_counts(toy)[-1], toy, before)
     lbfgs = fit.settings.get("solver") == "lbfgs"
     tolerance = LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype]
     return Contest(competitors, competitors[0].name, tolerance, rounds=rounds, sample_seconds=seconds)
@@ -188,9 +188,8 @@ def fit_table(report: Report, name: str, title: str, part: str, most: int | None
     rows = []
     for case in names:
         asked = next(report.select(case=case)).facts["asked"]
-        made = line(report, case, best(report, case, FASTNN), best(report, case, SKLEARN), asked)
-        rows.append([*made, barrier_cell(report, case)])
-    return Table(name, title, [*HEAD, BARRIER], rows, f"{NOTE} {BARRIER_NOTE}")
+        rows.append(line(report, case, best(report, case, FASTNN), best(report, case, SKLEARN), asked))
+    return with_barriers(report, Table(name, title, HEAD, rows, NOTE))
 
 
 def row_table(report: Report) -> Table:

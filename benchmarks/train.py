@@ -7,17 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from . import charts
-from .contests import (
-    BARRIER,
-    BARRIER_NOTE,
-    FASTNN,
-    barrier_cell,
-    barriers,
-    gather,
-    label,
-    thread_counts,
-    trainer,
-)  # fmt: skip
+from .contests import BARRIER, FASTNN, barriers, gather, label, thread_counts, trainer, with_barriers
 from .measure import Contest, Mode
 from .networks import Task, networks
 from .peers import PEERS
@@ -60,7 +50,7 @@ def contest(task: Task, toy: bool, crew: Crew) -> Contest:
             yield trainer(crew, name, task, check, [1], label(name, 1))
 
     present, absent = gather(TRAINERS, make, toy)
-    return Contest([*present, *barriers(counts[-1])], NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS)
+    return Contest([*present, *barriers(counts[-1], toy)], NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS)
 
 
 def cases(mode: Mode) -> Iterator[Case]:
@@ -107,13 +97,13 @@ def speed_table(report: Report) -> Table:
         rows.append([
             case, duration(mine.seconds["median"]), str(mine.threads), times(report, case, FASTNN, rival), rival or "-",
             *(times(report, case, FASTNN, name) for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)),
-            rate(mine), barrier_cell(report, case),
+            rate(mine),
         ])  # fmt: skip
     head = ["network", "fastnn, an epoch", "threads", "over the best peer", "which is", *(
-        f"over {name}" for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)), "GFLOP/s", BARRIER]  # fmt: skip
+        f"over {name}" for name in (SKLEARN, TORCH, COMPILED, JAX, NUMPY)), "GFLOP/s"]  # fmt: skip
     return Table("speed", "Whole epochs: fastnn's compiled backend over its peers, each at its best number of threads",
                  head, rows, "float32, plain SGD, softmax cross-entropy, shuffled. Medians of paired ratios with their "
-                 f"95 % interval. {BARRIER_NOTE}", (0, 4))  # fmt: skip
+                 "95 % interval.", (0, 4))  # fmt: skip
 
 
 def rate(record: Record) -> str:
@@ -222,7 +212,7 @@ def remark(report: Report, record: Record, off: float) -> str:
 
 def tables(report: Report) -> list[Table]:
     """Return all tables."""
-    return [speed_table(report), backend_table(report), epoch_table(report), peer_table(report)]
+    return [with_barriers(report, speed_table(report)), backend_table(report), epoch_table(report), peer_table(report)]
 
 
 def charts_of(report: Report) -> list[Chart]:

@@ -1,9 +1,9 @@
-# Kernels timed inside C, and the limits to hold them against; for benchmarks/kernels, not for anybody else.
+# Kernels timed inside C, and the limits to hold them against; for benchmarks/, not for anybody else.
 #
 # Every time_... function repeats one piece: it writes the seconds of a call, averaged over `calls` of them, to each
 # element of `seconds` (float64), and leaves it to the caller to take the least or the median.  No Python, no GIL and no
 # allocation lie between the two readings of the clock, but where time_matmul is given more than one thread: then it is
-# what the door's matmul does, scratch and all.  The arguments are those of the piece in table.py; here, unlike there,
+# what the door's matmul does, scratch and all.  A piece's arguments are those of table.py; here, unlike there,
 # they are checked, for a slip in a benchmark should not end in a crash.
 
 cdef extern from "clock.h" nogil:
@@ -70,13 +70,16 @@ cdef void once(Timing *t) noexcept nogil:
 
 
 cdef struct Meeting:
+    const fnn_kernels *k
     i64 calls
     int threads
     int alone
 
 
-cdef void nothing_chunk(void *context, i64 chunk, int participant) noexcept nogil:
-    pass
+cdef void work_chunk(void *context, i64 chunk, int participant) noexcept nogil:
+    """About 1 us of multiply-adds: long enough for every thread to be there for its own."""
+    cdef double unread
+    (<Meeting *>context).k.multiply_adds(200, 0.999, 0.001, &unread)
 
 
 cdef void meet_as_member(void *context, fnn_member *member) noexcept nogil:
@@ -86,15 +89,20 @@ cdef void meet_as_member(void *context, fnn_member *member) noexcept nogil:
         meeting.alone = True
         return
     for i in range(meeting.calls):
-        fnn_team_phase(member, meeting.threads, nothing_chunk, NULL)
+        fnn_team_phase(member, meeting.threads, work_chunk, meeting)
+
+
+cdef int check_timed(i64 calls, seconds) except -1:
+    if seconds.dtype != np.float64 or not seconds.flags.c_contiguous or not 1 <= calls <= 1 << 30:
+        raise ValueError("seconds must be a contiguous float64 array, and calls at least 1 and at most 2^30.")
+    return 0
 
 
 cdef int time_calls(Timing *t, i64 calls, seconds) except -1:
     cdef i64 n = seconds.size, i, j
     cdef double began
     cdef double *at = <double *>cnp.PyArray_DATA(seconds)
-    if seconds.dtype != np.float64 or not seconds.flags.c_contiguous or calls < 1:
-        raise ValueError("seconds must be a contiguous float64 array, and calls at least 1.")
+    check_timed(calls, seconds)
     with nogil:
         for i in range(n):
             began = fnn_seconds()
@@ -150,7 +158,7 @@ def time_matmul(
     t = timing_of(TIME_GEMM, 0, (A, B, C))
     t.accumulate = accumulate
     if wanted > 1:
-        time_calls(&t, calls, seconds[:0])  # its checks
+        check_timed(calls, seconds)
         for i in range(seconds.size):
             began = fnn_seconds()
             for j in range(calls):
@@ -261,19 +269,27 @@ def time_read(x, i64 calls, seconds):
 
 
 def time_barrier(threads, i64 calls, seconds):
-    """Barriers between so many threads, with nothing to do in between: how long a signal takes from core to core."""
+    """Barriers between so many threads: what a phase of a team takes beyond the work of one of its members.
+
+    That is a signal from core to core and what else a barrier does: 0.06 us between cores that share a cache.  Every
+    member has about 1 us of work in a phase; where one core did it all, a barrier seems to take that for each other
+    member.  The calls share the cost of opening and closing the team, half a microsecond.
+    """
     cdef Meeting meeting
-    cdef Timing unused
-    cdef i64 i
-    cdef double began
-    time_calls(&unused, calls, seconds[:0])  # its checks
-    meeting.calls, meeting.threads, meeting.alone = calls, threads_of(threads), False
+    cdef i64 i, j
+    cdef double began, met, done
+    check_timed(calls, seconds)
+    meeting.k, meeting.calls, meeting.threads, meeting.alone = FLOAT, calls, threads_of(threads), False
     if meeting.threads < 2:
         raise ValueError(f"a barrier is between 2 threads or more, got {threads}.")
     for i in range(seconds.size):
-        began = fnn_seconds()
         with nogil:
+            began = fnn_seconds()
             fnn_team_run(meeting.threads, meet_as_member, &meeting)
-        seconds[i] = (fnn_seconds() - began) / calls
-    if meeting.alone:
-        raise RuntimeError("the threads are at work for somebody else, or there are none: nothing was timed.")
+            met = fnn_seconds()
+            for j in range(calls):
+                work_chunk(&meeting, 0, 0)
+            done = fnn_seconds()
+        if meeting.alone:
+            raise RuntimeError("another thread is at work with the pool: no barrier was timed.")
+        seconds[i] = max((met - began) - (done - met), 1e-9) / calls

@@ -21,7 +21,7 @@ pytest.importorskip("pytest_benchmark")
 pytest.importorskip("threadpoolctl")
 sys.path.append(str(ROOT))
 
-from benchmarks import charts, environment, guard, measure, record, report, suite, tables  # noqa: E402
+from benchmarks import charts, contests, environment, guard, measure, record, report, suite, tables  # noqa: E402
 from benchmarks.measure import Absent, Competitor, Contest, Mode, Rounds  # noqa: E402
 from benchmarks.record import Record, Report  # noqa: E402
 from fastnn.cli import info  # noqa: E402
@@ -180,6 +180,27 @@ def test_before_runs_before_every_sample_and_is_not_timed():
 def test_a_competitor_may_time_itself():
     one = Competitor("one", lambda: None, clock=lambda calls: 0.5 * calls)
     assert set(played(Contest([one], "one", None)).samples["one"]) == {0.5}
+
+
+def test_a_barrier_is_timed_and_shown_where_it_was():
+    pytest.importorskip("fastnn.kernels.cython_kernels")
+    contest = Contest([Competitor("a", lambda: 1), *contests.barriers(2, toy=True)], "a", 0.0)
+    rounds = played(contest)
+    assert all(0 < seconds < 1 for seconds in rounds.samples[contests.BARRIER])
+    rounds.samples[contests.BARRIER] = [6e-8, 5e-8, 2.5e-7]
+    table = tables.Table("t", "", ["case", "x"], [["one", "1"], ["two", "2"]], "Note.")
+    with_one = Report("train", "toy", {}, record.records_of("train", "one", rounds))
+    shown = contests.with_barriers(with_one, table)
+    assert [*shown.head] == ["case", "x", contests.BARRIER]
+    assert [row[-1] for row in shown.rows] == ["60.0 ns [50.0 ns, 250 ns]", "-"]
+    assert shown.note.startswith("Note. The barrier is one between all threads")
+    assert contests.with_barriers(made_report(), table) is table
+
+
+def test_there_is_no_barrier_without_the_compiled_backend(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastnn.kernels.cython_kernels", None)
+    monkeypatch.delattr("fastnn.kernels.cython_kernels", raising=False)
+    assert contests.barriers(2, toy=True) == []
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_barrier(seconds):
     began = time.perf_counter()
     k.time_barrier(2, 1000, seconds)
     took(seconds, 1000, began)
+    assert k.info()["pool_threads"] >= 1
+    seconds[:] = np.nan
     k.time_barrier(3, 20, seconds)  # more than there may be cores
+    assert np.all(seconds > 0)
 
 
 def ones(*shape, dtype="f4"):
@@ -127,6 +130,7 @@ def ones(*shape, dtype="f4"):
         (lambda s: k.time_update(0, np.zeros(1), 0, ones(3), ones(3), ones(0, 3), 1, s), "hyper_row"),
         (lambda s: k.time_copy(ones(4)[::2], ones(2), 1, s), "contiguous"),
         (lambda s: k.time_barrier(2, 0, s), "at least 1"),
+        (lambda s: k.time_barrier(2, 2**40, s), "at most 2"),
         (lambda s: k.time_barrier(1, 5, s), "2 threads or more, got 1"),
         (lambda s: k.time_multiply_adds("i4", 1, 1, 1, s), "float32 or float64"),
     ],

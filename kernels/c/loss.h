@@ -104,7 +104,7 @@ FNN_INLINE void FN(flip)(vec *x)
 FNN_INLINE void FN(turn)(i64 rows, i64 n, const real *A, i64 a_row, i64 a_col, real *out)
 {
 #ifdef FNN_TRANSPOSE
-    const int by_registers = a_col == 1 && 4 * n > VL; /* else three quarters of the lanes would be empty */
+    const int by_registers = a_col == 1 && 4 * n > VL; /* else most lanes would be empty */
     for (i64 j = 0; by_registers && j < n; j += VL) {
         const FN(part) lanes = FN(first)((int)FN(smaller)(VL, n - j));
         vec x[VL];
@@ -125,11 +125,11 @@ FNN_INLINE void FN(turn)(i64 rows, i64 n, const real *A, i64 a_row, i64 a_col, r
             out[j * VL + i] = i < rows ? A[i * a_row + j * a_col] : 0;
 }
 
-/* A_ij = in[j][i] */
+/* A_ij = in[j][i]; `in` has room for whole groups of VL columns: what lies behind the n is read and not used */
 FNN_INLINE void FN(turn_back)(i64 rows, i64 n, const real *in, real *A, i64 a_row, i64 a_col)
 {
 #ifdef FNN_TRANSPOSE
-    const int by_registers = a_col == 1 && 4 * n > VL; /* else three quarters of the lanes would be empty */
+    const int by_registers = a_col == 1 && 4 * n > VL; /* else most lanes would be empty */
     for (i64 j = 0; by_registers && j < n; j += VL) {
         const FN(part) lanes = FN(first)((int)FN(smaller)(VL, n - j));
         vec x[VL];
