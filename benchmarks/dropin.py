@@ -29,6 +29,7 @@ from .tables import Table, duration, significant, speed
 SKLEARN, FASTNN = "scikit-learn", "fastnn"
 TOLERANCE = {"float32": 2e-3, "float64": 1e-6}  # of the losses of all iterations, in the norm
 LBFGS_TOLERANCE = 1e-2  # rounding decides where a line search ends, and the next one starts there
+WARM_SECONDS = 0.1  # of fits before each sample, for both sides: they have slept
 PREDICTOR = "fastnn predictor"
 ROWS_ASKED = {FASTNN: 3.0, PREDICTOR: 80.0}
 SEARCH = "grid search over 24 candidates"
@@ -75,7 +76,9 @@ def fit_contest(fit: Fit, toy: bool, seconds: float = 0.2, rounds: int | None = 
     competitors += barriers(thread_counts(toy)[-1], toy, before)
     lbfgs = fit.settings.get("solver") == "lbfgs"
     tolerance = LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype]
-    return Contest(competitors, competitors[0].name, tolerance, rounds=rounds, sample_seconds=seconds)
+    return Contest(
+        competitors, competitors[0].name, tolerance, rounds=rounds, sample_seconds=seconds, warm_seconds=WARM_SECONDS
+    )  # fmt: skip
 
 
 # ---- one row

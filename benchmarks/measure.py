@@ -117,6 +117,9 @@ class Contest:
     sample_seconds : float
         Shortest sample, where that is more than the mode's: threads that start on cold, idle or virtual processors take
         some 0.1 s to be spread over the cores, and a call of half that length would show nothing else.
+    warm_seconds : float
+        Untimed calls before each sample, after ``before``, of so many seconds in all: for work that goes on for longer
+        than a sample, so that nobody's threads are timed waking up.  What takes longer than that is warm enough.
     """
 
     competitors: Sequence[Competitor]
@@ -125,6 +128,7 @@ class Contest:
     absent: Sequence[Absent] = ()
     rounds: int | None = None
     sample_seconds: float = 0.0
+    warm_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         names = [one.name for one in (*self.competitors, *self.absent)]
@@ -257,7 +261,7 @@ class Rounds:
                 calls = max(2 * calls, min(1000 * calls, math.ceil(shortest / max(seconds, 1e-9))))
                 seconds = self._sample(one, calls)
             self.calls[one.name] = calls
-            round_seconds += seconds * (calls + (seconds < WARM_BELOW))
+            round_seconds += seconds * (calls + (seconds < WARM_BELOW) + self._warming(seconds))
         if self.contest.rounds is not None:
             return self.contest.rounds
         fewest, most = self.mode.rounds
@@ -280,8 +284,14 @@ class Rounds:
             clock(1)
         if one.before is not None:
             one.before()
+        if one.name in self.calls and not one.once and (warming := self._warming(self._last[one.name])):
+            clock(warming)
         seconds = self._last[one.name] = clock(calls) / calls
         return seconds
+
+    def _warming(self, seconds: float) -> int:
+        """Return how many calls of so many seconds fit into the contest's warming up."""
+        return 0 if self.mode.toy else int(self.contest.warm_seconds / max(seconds, 1e-9))
 
 
 def stopwatch(run: Callable[[], Any], calls: int) -> float:

@@ -36,6 +36,7 @@ ELSEWHERE = {
 }
 TOLERATED = 0.10
 SAMPLE_SECONDS = 0.5  # a fit takes seconds; threads that have slept take 0.1 s to spread over the cores
+WARM_SECONDS = 0.2  # untimed before each sample, for everybody
 
 
 def contest(task: Task, toy: bool, crew: Crew) -> Contest:
@@ -50,7 +51,10 @@ def contest(task: Task, toy: bool, crew: Crew) -> Contest:
             yield trainer(crew, name, task, check, [1], label(name, 1))
 
     present, absent = gather(TRAINERS, make, toy)
-    return Contest([*present, *barriers(counts[-1], toy)], NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS)
+    everybody = [*present, *barriers(counts[-1], toy)]
+    return Contest(
+        everybody, NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS, warm_seconds=WARM_SECONDS
+    )  # fmt: skip
 
 
 def cases(mode: Mode) -> Iterator[Case]:

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_a_slower_competitor_is_seen_to_be_slower():
     rounds = played(Contest([Competitor("fast", busy), Competitor("slow", lambda: [busy() for _ in range(4)][0])],
                             "fast", 0.0), Mode(sample_seconds=0.001, case_seconds=0.1, rounds=(9, 9)))  # fmt: skip
     assert measure.paired_ratio(rounds.samples["slow"], rounds.samples["fast"]).median > 2.5
+
+
+def test_untimed_calls_warm_everybody_up_before_each_sample():
+    done = []
+
+    def clock(calls):
+        done.append(calls)
+        return calls * 0.03  # as long as it says; more than WARM_BELOW
+
+    def cold(calls):
+        done.append(calls)
+        return calls * 0.3
+
+    competitors = [Competitor("quick", lambda: 0, before=partial(done.append, 0), clock=clock),
+                   Competitor("long", lambda: 0, clock=cold)]  # fmt: skip
+    rounds = Rounds(Contest(competitors, "quick", None, sample_seconds=0.1, warm_seconds=0.2), Mode())
+    rounds.check()
+    rounds.calibrate()
+    done.clear()
+    rounds.play()
+    assert rounds.samples == {"quick": [0.03], "long": [0.3]}
+    assert done in ([0, 6, 4, 1], [1, 0, 6, 4])
 
 
 def test_rounds_are_interleaved_in_random_order():
