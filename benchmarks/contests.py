@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import ceil, inf
 from typing import Any
-
-import numpy as np
 
 from . import environment
 from .measure import Absent, Competitor
 from .networks import Task
 from .peers.workers import Crew, Unavailable, Worker
-from .record import Record, Report
-from .tables import Table, duration
 
 #: What compiles for many seconds is left out where only running at all is to be shown.
 SLOW_TO_COMPILE = "PyTorch compiled"
@@ -24,11 +19,6 @@ FASTNN = "fastnn cython"
 HOPELESS = 4.0
 #: Timed turns of each number of threads that is not hopeless.
 SEARCHES = 3
-BARRIER = "a barrier"
-BARRIER_NOTE = (
-    "The barrier is one between all threads: median, least and most of the rounds. It takes 0.06 us where their cores "
-    "share a cache, a few times as long where they do not, and 1 us and more where one core had to do for two."
-)
 
 
 def thread_counts(toy: bool = False) -> list[int]:
@@ -88,18 +78,27 @@ def glance_at(task: Task) -> Callable[[Worker], float]:
 
 
 def trainer(
-    crew: Crew, name: str, task: Task, check: Task, counts: Sequence[int], called: str = "", shortest: float = 0.0
+    crew: Crew,
+    name: str,
+    task: Task,
+    check: Task,
+    counts: Sequence[int],
+    called: str = "",
+    shortest: float = 0.0,
+    before: Callable[[], None] | None = None,
 ) -> Competitor:
     """Return the competitor that trains whole epochs at its best number of threads.
 
     Its answer is losses and parameters of two epochs of ``check`` from the common start, in the common orders.
-    Numbers of threads are judged by epochs of ``shortest`` seconds in all.
+    Numbers of threads are judged by epochs of ``shortest`` seconds in all, after ``before`` as in the rounds.
     """
     compiled: dict[int, float] = {}
 
     def one_epoch(worker: Worker) -> float:
         if worker.threads not in compiled:
             compiled[worker.threads] = worker.ask("begin", task)
+        if before is not None:
+            before()
         seconds = _epochs(worker, 1)
         return seconds if seconds >= shortest else _epochs(worker, ceil(shortest / seconds)) / ceil(shortest / seconds)
 
@@ -115,7 +114,7 @@ def trainer(
         "blas": worker.ask("blas"),
     }  # fmt: skip
     clock = partial(_epochs, worker)
-    return Competitor(called or name, answer, worker.threads, clock=clock, facts=facts)
+    return Competitor(called or name, answer, worker.threads, before, clock=clock, facts=facts)
 
 
 def _epochs(worker: Worker, calls: int) -> float:
@@ -137,38 +136,3 @@ def gather(
         except Unavailable as reason_:
             absent.append(Absent(name, "skipped", str(reason_)))
     return present, absent
-
-
-def barriers(threads: int, toy: bool, before: Callable[[], None] | None = None) -> list[Competitor]:
-    """Return the barrier between so many of fastnn's threads, or nothing where there is no compiled backend.
-
-    It says how near to each other the cores are.  Virtual ones share a cache at some times and none at others, for
-    seconds or minutes; a signal then takes a few times as long, and so does every number that one core has written and
-    another reads.  Small networks gain little from a second thread at such times, so the record has to tell.
-    """
-    try:
-        from fastnn.kernels import cython_kernels
-    except ImportError:
-        return []
-    samples = np.empty(3 if toy else 50)  # of 2 ms each: threads that have slept take a while to spread over the cores
-
-    def clock(calls: int) -> float:
-        cython_kernels.time_barrier(threads, 20 if toy else 1000, samples)
-        return float(np.median(samples)) * calls
-
-    return [Competitor(BARRIER, lambda: None, threads, before, clock=clock, answers=False)]
-
-
-def with_barriers(report: Report, table: Table) -> Table:
-    """Return the table, whose rows begin with a case, with what a barrier took in it, where any was timed."""
-    if not any(report.select(competitor=BARRIER, status="ran")):
-        return table
-    rows = [[*row, barrier_cell(report.get(row[0], BARRIER))] for row in table.rows]
-    return replace(table, head=[*table.head, BARRIER], rows=rows, note=f"{table.note} {BARRIER_NOTE}")
-
-
-def barrier_cell(record: Record | None) -> str:
-    """Return the median over the rounds, the least and the most, or a dash."""
-    if record is None or record.seconds is None:
-        return "-"
-    return f"{duration(record.seconds['median'])} [{duration(min(record.samples))}, {duration(max(record.samples))}]"

@@ -19,7 +19,8 @@ import numpy as np
 
 import fastnn
 
-from .contests import barriers, label, thread_counts, with_barriers
+from .contests import label, thread_counts
+from .cores import Cores, with_barriers
 from .fits import CONFIGURATIONS, ENDLESS, Fit, made, named, random_fit
 from .measure import Competitor, Contest, Mode, stopwatch
 from .record import Record, Report
@@ -52,15 +53,17 @@ def own(side: str, threads: int) -> dict[str, int]:
     return {} if side == SKLEARN else {"num_threads": threads}
 
 
-def settle() -> None:
+def settle(cores: Cores) -> None:
     """Wait until idle threads of OpenBLAS sleep: they spin for 2^28 ticks, on a core that the next one needs."""
-    time.sleep(0.2)
+    cores.wait()
+    if not cores.toy:
+        time.sleep(0.2)
 
 
 # ---- fits
 
 
-def fit_contest(fit: Fit, toy: bool, seconds: float = 0.2, rounds: int | None = None) -> Contest:
+def fit_contest(fit: Fit, cores: Cores, seconds: float = 0.2, rounds: int | None = None) -> Contest:
     """Return both sides of a fit at every number of threads, in samples of so many seconds."""
     X, y = made(fit)
 
@@ -68,12 +71,12 @@ def fit_contest(fit: Fit, toy: bool, seconds: float = 0.2, rounds: int | None = 
         est = estimator(side, fit.kind)(random_state=0, **ENDLESS, **fit.settings, **own(side, threads)).fit(X, y)
         return np.array([est.loss_]) if fit.settings.get("solver") == "lbfgs" else np.array(est.loss_curve_)
 
-    before = None if toy else settle
+    before = partial(settle, cores)
     competitors = [
         Competitor(label(side, threads), partial(run, side, threads), threads, before, facts={"side": side})
-        for side in (SKLEARN, FASTNN) for threads in thread_counts(toy)
+        for side in (SKLEARN, FASTNN) for threads in thread_counts(cores.toy)
     ]  # fmt: skip
-    competitors += barriers(thread_counts(toy)[-1], toy, before)
+    competitors += cores.barriers(before)
     lbfgs = fit.settings.get("solver") == "lbfgs"
     tolerance = LBFGS_TOLERANCE if lbfgs else TOLERANCE[fit.dtype]
     return Contest(
@@ -118,12 +121,12 @@ def search(side: str, jobs: int, threads: int, iterations: int, toy: bool) -> An
         return found.fit(X, y).cv_results_["mean_test_score"]
 
 
-def search_contest(toy: bool) -> Contest:
+def search_contest(cores: Cores) -> Contest:
     """Return both sides with one process and all threads (scikit-learn also with one), and with a process for each.
 
     The answer compared is that of a short search, which also starts the worker processes.
     """
-    most = thread_counts(toy)[-1]
+    toy, most = cores.toy, cores.threads
     present = []
     ways = [(SKLEARN, 1, 1), (SKLEARN, 1, most), (SKLEARN, most, 1), (FASTNN, 1, most), (FASTNN, most, 1)]
     for side, jobs, threads in dict.fromkeys(ways):  # some are the same on a single processor
@@ -131,7 +134,7 @@ def search_contest(toy: bool) -> Contest:
         clock = partial(stopwatch, partial(run, 2 if toy else SEARCH_ITERATIONS, toy))
         present.append(Competitor(
             label(f"{side}, n_jobs={jobs}", threads), partial(run, 2 if toy else 5, toy), threads,
-            None if toy else settle, once=True, rehearsed=True, clock=clock, facts={"side": side, "jobs": jobs},
+            partial(settle, cores), once=True, rehearsed=True, clock=clock, facts={"side": side, "jobs": jobs},
         ))  # fmt: skip
     return Contest(present, present[0].name, 1e-2, rounds=SEARCH_ROUNDS)
 
@@ -141,17 +144,18 @@ def search_contest(toy: bool) -> Contest:
 
 def cases(mode: Mode) -> Iterator[Case]:
     """Yield the fits with goals, one row, the random configurations and the grid search."""
+    cores = Cores(thread_counts(mode.toy)[-1], mode.toy)
     for fit in named(mode.toy):
         facts = {"part": "fits", "dtype": fit.dtype, "asked": fit.asked}
-        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, mode.toy), facts)
+        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, cores), facts)
     for sizes, dtype in itertools.product(((8, 64, 64, 4), (784, 16, 16, 10)), TOLERANCE):
         name = f"one row, {'-'.join(map(str, sizes))}, {dtype}"
         yield Case(name, partial(row_contest, sizes, dtype, mode.toy), {"part": "row", "dtype": dtype})
     for index in range(2 if mode.toy else CONFIGURATIONS):
         fit = random_fit(index, mode.toy)
         facts = {"part": "random", "dtype": fit.dtype, "asked": fit.asked}
-        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, mode.toy, 0.1, 2 if mode.toy else 7), facts)
-    yield Case(SEARCH, partial(search_contest, mode.toy), {"part": "search", "asked": SEARCH_ASKED})
+        yield Case(f"{fit.name}, {fit.dtype}", partial(fit_contest, fit, cores, 0.1, 2 if mode.toy else 7), facts)
+    yield Case(SEARCH, partial(search_contest, cores), {"part": "search", "asked": SEARCH_ASKED})
 
 
 def best(report: Report, case: str, side: str, **wanted: Any) -> Record | None:

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from . import charts
-from .contests import BARRIER, FASTNN, barriers, gather, label, thread_counts, trainer, with_barriers
+from .contests import FASTNN, gather, label, thread_counts, trainer
+from .cores import BARRIER, Cores, with_barriers
 from .measure import Contest, Mode
 from .networks import Task, networks
 from .peers import PEERS
@@ -39,19 +40,20 @@ SAMPLE_SECONDS = 0.5  # a fit takes seconds; threads that have slept take 0.1 s 
 WARM_SECONDS = 0.2  # untimed before each sample, for everybody
 
 
-def contest(task: Task, toy: bool, crew: Crew) -> Contest:
+def contest(task: Task, toy: bool, crew: Crew, cores: Cores) -> Contest:
     """Return everyone who trains the task; fastnn's default backend also on one thread where more are better."""
     counts, shortest = thread_counts(), 0.0 if toy else SAMPLE_SECONDS
     check = task.with_rows(CHECK_BATCHES[task.activation] * task.batch + task.batch // 2)
 
     def make(name: str) -> Iterator:
-        best = trainer(crew, name, task, check, counts[:1] if toy and name != FASTNN else counts, shortest=shortest)
+        mine = counts[:1] if toy and name != FASTNN else counts
+        best = trainer(crew, name, task, check, mine, shortest=shortest, before=cores.wait)
         yield best
         if name == FASTNN and best.threads > 1:
-            yield trainer(crew, name, task, check, [1], label(name, 1))
+            yield trainer(crew, name, task, check, [1], label(name, 1), before=cores.wait)
 
     present, absent = gather(TRAINERS, make, toy)
-    everybody = [*present, *barriers(counts[-1], toy)]
+    everybody = [*present, *cores.barriers()]
     return Contest(
         everybody, NUMPY, TOLERANCE, absent, sample_seconds=SAMPLE_SECONDS, warm_seconds=WARM_SECONDS
     )  # fmt: skip
@@ -59,14 +61,14 @@ def contest(task: Task, toy: bool, crew: Crew) -> Contest:
 
 def cases(mode: Mode) -> Iterator[Case]:
     """Yield a case per network; the peers' processes live as long as the suite."""
-    crew = Crew()
+    crew, cores = Crew(), Cores(thread_counts()[-1], mode.toy)
     for task in networks(mode.toy):
         facts = {
             "network": task.name, "activation": task.activation, "batch": task.batch, "rows": task.rows,
             "parameters": task.parameters, "flops": task.epoch_flops,
         }  # fmt: skip
         name = f"{task.name} {task.activation}, batch {task.batch}"
-        yield Case(name, partial(contest, task, mode.toy, crew), facts)
+        yield Case(name, partial(contest, task, mode.toy, crew, cores), facts)
 
 
 # ---- what is shown

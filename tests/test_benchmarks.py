@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ pytest.importorskip("pytest_benchmark")
 pytest.importorskip("threadpoolctl")
 sys.path.append(str(ROOT))
 
-from benchmarks import charts, contests, environment, guard, measure, record, report, suite, tables  # noqa: E402
+from benchmarks import charts, cores, environment, guard, measure, record, report, suite, tables  # noqa: E402
 from benchmarks.measure import Absent, Competitor, Contest, Mode, Rounds  # noqa: E402
 from benchmarks.record import Record, Report  # noqa: E402
 from fastnn.cli import info  # noqa: E402
@@ -207,23 +208,51 @@ def test_a_competitor_may_time_itself():
 
 def test_a_barrier_is_timed_and_shown_where_it_was():
     pytest.importorskip("fastnn.kernels.cython_kernels")
-    contest = Contest([Competitor("a", lambda: 1), *contests.barriers(2, toy=True)], "a", 0.0)
+    contest = Contest([Competitor("a", lambda: 1), *cores.Cores(2, toy=True).barriers()], "a", 0.0)
     rounds = played(contest)
-    assert all(0 < seconds < 1 for seconds in rounds.samples[contests.BARRIER])
-    rounds.samples[contests.BARRIER] = [6e-8, 5e-8, 2.5e-7]
+    assert all(0 < seconds < 1 for seconds in rounds.samples[cores.BARRIER])
+    rounds.samples[cores.BARRIER] = [6e-8, 5e-8, 2.5e-7]
     table = tables.Table("t", "", ["case", "x"], [["one", "1"], ["two", "2"]], "Note.")
     with_one = Report("train", "toy", {}, record.records_of("train", "one", rounds))
-    shown = contests.with_barriers(with_one, table)
-    assert [*shown.head] == ["case", "x", contests.BARRIER]
+    shown = cores.with_barriers(with_one, table)
+    assert [*shown.head] == ["case", "x", cores.BARRIER]
     assert [row[-1] for row in shown.rows] == ["60.0 ns [50.0 ns, 250 ns]", "-"]
     assert shown.note.startswith("Note. The barrier is one between all threads")
-    assert contests.with_barriers(made_report(), table) is table
+    assert cores.with_barriers(made_report(), table) is table
+
+
+def test_what_is_timed_waits_for_cores_that_share_a_cache_but_not_for_ever(monkeypatch):
+    naps, now, here = [], [0.0], cores.Cores(2, toy=False)
+
+    def sleep(seconds):
+        naps.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(cores, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    here.clock = lambda threads, calls, samples: samples.fill(6e-8 if len(naps) >= enough else 2.5e-7)
+    enough = 3
+    here.wait()
+    assert len(naps) == 3
+    here.wait()
+    assert len(naps) == 3  # near as they are
+    enough = 10**9
+    here.wait()
+    assert (len(naps) - 3) * cores.NAP == cores.PATIENCE
+    tired = len(naps)
+    here.wait()
+    assert len(naps) == tired  # nothing more is hoped for
+    enough = 0
+    here.wait()
+    enough = len(naps) + 5
+    here.wait()
+    assert len(naps) == tired + 5  # until they have been near again
 
 
 def test_there_is_no_barrier_without_the_compiled_backend(monkeypatch):
     monkeypatch.setitem(sys.modules, "fastnn.kernels.cython_kernels", None)
     monkeypatch.delattr("fastnn.kernels.cython_kernels", raising=False)
-    assert contests.barriers(2, toy=True) == []
+    cores.Cores(2, toy=False).wait()  # for nothing
+    assert cores.Cores(2, toy=True).barriers() == []
 
 
 @pytest.mark.parametrize(
