@@ -261,7 +261,7 @@ class Rounds:
                 calls = max(2 * calls, min(1000 * calls, math.ceil(shortest / max(seconds, 1e-9))))
                 seconds = self._sample(one, calls)
             self.calls[one.name] = calls
-            round_seconds += seconds * (calls + (seconds < WARM_BELOW) + self._warming(seconds))
+            round_seconds += seconds * (calls + (self._warming(seconds) or seconds < WARM_BELOW))
         if self.contest.rounds is not None:
             return self.contest.rounds
         fewest, most = self.mode.rounds
@@ -278,13 +278,14 @@ class Rounds:
         """Return the seconds per call of one sample."""
         environment.set_blas_threads(one.threads)
         clock = one.clock or partial(stopwatch, one.run)
-        if not one.once and self._last.get(one.name, 0.0) < WARM_BELOW:
+        warming = 0 if one.once or one.name not in self.calls else self._warming(self._last[one.name])
+        if not one.once and not warming and self._last.get(one.name, 0.0) < WARM_BELOW:
             if one.before is not None:
                 one.before()
             clock(1)
         if one.before is not None:
             one.before()
-        if one.name in self.calls and not one.once and (warming := self._warming(self._last[one.name])):
+        if warming:
             clock(warming)
         seconds = self._last[one.name] = clock(calls) / calls
         return seconds
