@@ -8,6 +8,7 @@ error about an array is raised here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,15 +35,17 @@ class Input(NamedTuple):
     rows: int
 
 
-def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
-    """Return an empty C-contiguous array that starts on a cache line.
+def aligned(shape: int | tuple[int, ...], dtype: Any, make: Callable[..., Array] = np.empty) -> Array:
+    """Return an empty C-contiguous array that starts on a cache line; with ``make=np.zeros`` one of zeros.
+
+    NumPy has the zeros of a large array from the system, page by page when they are touched.
 
     Raises MemoryError, with the size in words, where it cannot be had.
     """
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    size = (prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
     try:
-        buffer = np.empty(size + ALIGNMENT, np.uint8)
+        buffer = make(size + ALIGNMENT, np.uint8)
     except (MemoryError, ValueError) as error:
         raise MemoryError(f"{size / 2**30:.3g} GiB for an array of shape {shape} cannot be allocated.") from error
     start = -buffer.ctypes.data % ALIGNMENT

@@ -119,13 +119,15 @@ def _scaled(kind: str, size: float) -> Initializer:
 
 
 def initialise(init: Any, plan: Array, rng: np.random.Generator, theta: Array) -> None:
-    """Draw the initial parameters of a network into theta.
+    """Draw the initial parameters of a network into theta, which holds zeros.
 
     Raises
     ------
     ValueError
         For an unknown init, or a callable whose result has the wrong shape or is not finite.
     """
+    if isinstance(init, str) and init == "zeros":
+        return  # for those who bring their own: nothing of a large theta is touched twice
     for layer, given in enumerate(per_layer(init, "init", len(plan) - 1, "layer"), start=1):
         n_in, n_out, act, bias, w_at, b_at = (int(number) for number in plan[layer, :6])
         draw, bias_scale = resolve(given, act)

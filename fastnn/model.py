@@ -152,7 +152,7 @@ class Model:
         self.plan.flags.writeable = False
 
     def _allocate(self) -> Array:
-        """Return space for theta; raise MemoryError, before anything is touched, where it exceeds the memory.
+        """Return zeros for theta; raise MemoryError, before anything is touched, where it exceeds the memory.
 
         Counted with it is the largest layer's initial draw, which is in float64.
         """
@@ -164,7 +164,7 @@ class Model:
                 f"sizes {self.sizes} have {self.n_parameters:,} parameters; to make them in {self.dtype.name} takes "
                 f"{size / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB. Use smaller layers."
             )
-        return aligned(self.n_parameters, self.dtype)
+        return aligned(self.n_parameters, self.dtype, np.zeros)
 
     # ---- parameters
 

@@ -303,8 +303,7 @@ class OptimizerState:
 
     def __init__(self, optimizer: Optimizer, n_parameters: int, dtype: np.dtype[Any]) -> None:
         self._optimizer = optimizer
-        self._slots = aligned((BY_NAME[optimizer.rule].slots, n_parameters), dtype)
-        self._slots[...] = 0
+        self._slots = aligned((BY_NAME[optimizer.rule].slots, n_parameters), dtype, np.zeros)
         self.steps = 0
 
     @property

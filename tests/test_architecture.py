@@ -44,6 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.estimators.solvers", "fastnn.estimators.printed", "fastnn.estimators.threads",
      "fastnn.estimators.documents", "fastnn.estimators.fast", "fastnn.estimators.labels", "fastnn.course",
      "fastnn.landscape"),
+    ("fastnn.estimators.draws", "fastnn.estimators.checked"),
     ("fastnn.estimators.parameters", "fastnn.estimators.lbfgs", "fastnn.estimators.stochastic"),
     ("fastnn.estimators.theirs",),
     ("fastnn.estimators.base",),

@@ -13,7 +13,6 @@ import numpy as np
 import sklearn.neural_network._multilayer_perceptron as installed
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -27,6 +26,7 @@ from ..callbacks import as_callbacks
 from ..network import Network
 from ..targets import Targets
 from . import stochastic
+from .draws import random_state
 from .fast import Fast, Frozen
 from .lbfgs import fit_lbfgs
 from .parameters import Parameters, draw, network_of, sizes_of
@@ -122,7 +122,7 @@ class BaseMLP(Fast, Parameters, BaseEstimator, ABC):
                     "much a row counts, at least 0."
                 )
         self.n_outputs_ = self._n_outputs(y)
-        self._random_state = check_random_state(self.random_state)
+        self._random_state = random_state(self.random_state)
         net = self._start([X.shape[1], *sizes, self.n_outputs_], X.dtype) if first_pass else self._adopted()
         rows = as_input(X, net.sizes[0], net.dtype, check_finite=False)
         if rows.indptr.size and callbacks:

@@ -12,11 +12,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from ..arrays import Array
 from ..network import Network
 from .base import RULES, BaseMLP
+from .checked import checked
 from .documents import documented
 from .fast import FrozenLabels, two_columns
 from .labels import fitted_binarizer, positions
@@ -93,9 +93,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "multilabel" if kind.startswith("multilabel") else kind
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32), reset=reset
-        )
+        X, y = checked(self, X, y, reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         warm = self.warm_start or self.resume
@@ -117,9 +115,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return X, y
 
     def _checked_again(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32), reset=False
-        )
+        X, y = checked(self, X, y, False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(unique_labels(y), self.classes_)

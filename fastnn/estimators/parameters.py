@@ -15,6 +15,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..network import Network
+from .draws import filler
 from .fast import Frozen
 
 __all__ = ["Parameters", "network_of"]
@@ -52,13 +53,14 @@ def draw(est: Any, net: Network, rng: np.random.RandomState) -> None:
 
     A layer with its own activation takes its own bound; the output layer that of the last hidden one.
     """
+    fill = filler(rng, net.dtype)
     acts = hidden_activations(est.activation, len(net.sizes) - 2)
     acts = [*acts, acts[-1] if acts else str(est.activation)]
     for W, b, act in zip(net.weights, net.biases, acts, strict=True):
         factor = GLOROT_LOGISTIC if act in ("logistic", "sigmoid") else GLOROT
         bound = np.sqrt(factor / (W.shape[0] + W.shape[1]))
-        W[...] = rng.uniform(-bound, bound, W.shape)
-        b[...] = rng.uniform(-bound, bound, b.shape)
+        fill(W, bound)
+        fill(b, bound)
 
 
 class Parameters:

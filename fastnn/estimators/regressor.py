@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, validate_data
 from ..arrays import Array
 from ..network import Network
 from .base import RULES, BaseMLP
+from .checked import checked
 from .documents import documented
 from .fast import FrozenValues
 
@@ -90,10 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True, reset=reset,
-            dtype=(np.float64, np.float32),
-        )  # fmt: skip
+        X, y = checked(self, X, y, reset, y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _checked_again(self, X: Any, y: Any) -> tuple[Any, Any]:

@@ -76,8 +76,7 @@ class Solver:
         self.steps = 0
         update = BY_NAME[rule_of(self.name, self.momentum, self.nesterov)]
         self.rule: int = update.code
-        self.slots: Array = aligned((update.slots, n_parameters), dtype)
-        self.slots[...] = 0
+        self.slots: Array = aligned((update.slots, n_parameters), dtype, np.zeros)
 
     def fits(self, estimator: Any, n_parameters: int) -> bool:
         """Return whether this state can go on under the estimator's present settings."""
@@ -113,8 +112,11 @@ class Solver:
             table[:, FIRST], table[:, EPSILON], table[:, DECAY] = self.rho, self.epsilon, 0.0
         else:
             table[:, FIRST], table[:, SECOND] = self.beta_1, self.beta_2
-            power = self.beta_2 ** np.arange(self.steps + 1, self.steps + n + 1, dtype=np.float64)
-            np.divide(self.epsilon, np.sqrt(1 - power), out=table[:, EPSILON])
+            power = np.arange(self.steps + 1, self.steps + n + 1, dtype=np.float64)
+            np.power(self.beta_2, power, out=power)
+            np.subtract(1, power, out=power)
+            np.sqrt(power, out=power)
+            np.divide(self.epsilon, power, out=table[:, EPSILON])
             table[:, DECAY] = self.weight_decay if self.name == "adamw" else 0.0
         return table
 

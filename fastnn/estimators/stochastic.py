@@ -6,10 +6,7 @@ time limit and callbacks are heard within about 50 ms.
 
 from __future__ import annotations
 
-import ctypes
 import warnings
-from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,11 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import engine
 from ..arrays import Array
 from ..callbacks import Callback, FitState, History, TimeLimit
+from .draws import shuffler
 from .printed import Printed
 
 __all__ = ["Validation", "fit_stochastic"]
-
-MOST_SHUFFLED = 2**31  # entries, as the kernels' contract has it
 
 
 class Validation(NamedTuple):
@@ -116,42 +112,6 @@ def fit_stochastic(
         net.theta[...] = est._best_theta
         est._best_theta = None  # scikit-learn's best and current weights are one array from here on
     engine.tell(callbacks, "end", state)
-
-
-def shuffler(rng: np.random.RandomState, kernels: Any) -> Callable[[Array], None]:
-    """Return what shuffles an order in place with the generator's numbers: ``rng.shuffle``, or its quick way.
-
-    scikit-learn shuffles an index and takes the order by it, which is the same as these swaps in the order itself.
-    """
-    if kernels.shuffle is None or type(rng) is not np.random.RandomState:
-        return rng.shuffle
-    generator = rng._bit_generator
-    address = ctypes.cast(generator.ctypes.next_uint32, ctypes.c_void_p).value
-    state = generator.ctypes.state_address
-    is_twister = type(generator) is np.random.MT19937 and twister_lies_open()
-
-    def shuffle(order: Array) -> None:
-        if len(order) > MOST_SHUFFLED:
-            return rng.shuffle(order)
-        with generator.lock:
-            kernels.shuffle(order, address, state, is_twister)
-
-    return shuffle
-
-
-@cache
-def twister_lies_open() -> bool:
-    """Return whether this NumPy keeps a Mersenne Twister's state, all of it, as `Kernels.shuffle` takes it."""
-    generator = np.random.MT19937(0)
-    address = generator.ctypes.state_address
-    key = (ctypes.c_uint32 * 624).from_address(address)
-    pos = ctypes.c_int32.from_address(address + ctypes.sizeof(key))
-    for _ in range(2):  # the second time behind a twist
-        known = generator.state["state"]
-        if list(key) != known["key"].tolist() or pos.value != known["pos"]:
-            return False
-        generator.random_raw(2)
-    return pos.value == 3  # it starts with its last word
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -1,11 +1,58 @@
-"""The quick shuffle of an epoch's order: NumPy's own result, and its generator left where NumPy leaves it."""
+"""scikit-learn's draws by short ways: the same numbers, and the generator left where NumPy leaves it."""
+
+import pickle
 
 import numpy as np
 import pytest
 from numpy.random import MT19937, PCG64, RandomState
 
-from fastnn.estimators import stochastic
-from fastnn.estimators.stochastic import shuffler
+from fastnn.estimators import draws
+from fastnn.estimators.draws import filler, random_state, shuffler
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, np.int64(77), np.uint8(3)])
+def test_a_number_seeds_as_numpy_does(seed):
+    theirs, ours = RandomState(seed), random_state(seed)
+    for _ in range(2):
+        assert type(ours) is RandomState
+        np.testing.assert_array_equal(ours.get_state()[1], theirs.get_state()[1])
+        assert [*ours.get_state()[2:]] == [*theirs.get_state()[2:]]
+        theirs.normal(), ours.normal()  # keeps the second of a pair
+        ours = pickle.loads(pickle.dumps(ours))
+    ours.seed(5)
+    assert ours.randint(10**9) == RandomState(5).randint(10**9)
+
+
+def test_what_is_no_number_is_scikit_learns():
+    rng = RandomState(3)
+    assert random_state(rng) is rng
+    assert random_state(None) is np.random.mtrand._rand
+    for seed in (-1, 2**32):
+        with pytest.raises(ValueError, match="between 0 and 2"):
+            random_state(seed)
+    with pytest.raises(ValueError, match="cannot be used to seed"):
+        random_state("seven")
+
+
+class Halves(RandomState):
+    """A generator of one's own: nothing but its methods is used."""
+
+    def uniform(self, low=0.0, high=1.0, size=None):
+        return np.full(size, (low + 3 * high) / 4)
+
+
+@pytest.mark.parametrize("make", [lambda: RandomState(9), lambda: RandomState(PCG64(9)), lambda: Halves(9)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_uniform_numbers_are_numpys(make, dtype):
+    dtype = np.dtype(dtype)
+    theirs, ours = make(), make()
+    fill = filler(ours, dtype)
+    for shape, bound in (((31, 17), 0.1), ((5,), np.sqrt(1 / 3)), ((0, 3), 1.0), ((2, 1), 1e-200)):
+        out = np.full(shape, np.nan, dtype)
+        fill(out, bound)
+        np.testing.assert_array_equal(out, theirs.uniform(-bound, bound, shape).astype(dtype))
+    assert ours.randint(10**9) == theirs.randint(10**9)
+
 
 # around powers of two, where the mask changes, and around what is drawn at a time
 SIZES = [*range(10), 31, 32, 33, 511, 512, 513, 514, 1023, 1024, 1025, 1026, 1537, 1797, 20_000, 65_536, 70_001]
@@ -66,8 +113,8 @@ def test_any_bit_generator(backend, generator):
 
 
 def test_a_twister_that_lies_otherwise_is_called(backend, monkeypatch):
-    assert stochastic.twister_lies_open()
-    monkeypatch.setattr(stochastic, "twister_lies_open", lambda: False)
+    assert draws.twister_lies_open()
+    monkeypatch.setattr(draws, "twister_lies_open", lambda: False)
     for theirs, ours in zip(*both(lambda: RandomState(6), 2000, 2, backend), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -81,7 +128,7 @@ def test_is_the_order_taken_by_a_shuffled_index(backend):
 
 
 def test_orders_too_long_for_it_are_numpys(backend, monkeypatch):
-    monkeypatch.setattr(stochastic, "MOST_SHUFFLED", 100)
+    monkeypatch.setattr(draws, "MOST_SHUFFLED", 100)
     theirs, ours = both(lambda: RandomState(3), 101, 1, backend)
     np.testing.assert_array_equal(ours[0], theirs[0])
 
