@@ -33,19 +33,19 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     Mutant("alpha unscaled", "base.py", "l2_over_norm=True", "l2_over_norm=False"),
-    Mutant("eps moved", "solvers.py", "np.divide(self.epsilon, np.sqrt(1 - power), out=table[:, EPSILON])",
+    Mutant("eps moved", "solvers.py", "table[:, EPSILON] = self._epsilons(n, total)",
            "table[:, EPSILON] = self.epsilon"),
+    Mutant("eps of the first steps again", "solvers.py", "ready[self.steps - start :][:n]", "ready[:n]"),
     Mutant("Nesterov dropped", "solvers.py", 'return "nesterov" if nesterov else "momentum"', 'return "momentum"'),
-    Mutant("bias skipped", "parameters.py", "b[...] = rng.uniform(-bound, bound, b.shape)",
-           "rng.uniform(-bound, bound, b.shape)"),
+    Mutant("bias skipped", "parameters.py", "        fill(b, bound)\n", "        fill(b.copy(), bound)\n"),
+    Mutant("uniform from zero up", "draws.py", "        out -= bound\n", ""),
+    Mutant("another seed", "draws.py", "made.seed(int(seed))", "made.seed(int(seed) + 1)"),
     Mutant("shuffle order off by one", "stochastic.py", "                    shuffle(order)\n",
            "                    shuffle(order[1:])\n"),
     Mutant("shuffles not one after the other", "stochastic.py", "                    shuffle(order)\n",
            "                    order.sort()\n                    shuffle(order)\n"),
-    Mutant("biases drawn first", "parameters.py", "        W[...] = rng.uniform(-bound, bound, W.shape)\n"
-           "        b[...] = rng.uniform(-bound, bound, b.shape)\n",
-           "        b[...] = rng.uniform(-bound, bound, b.shape)\n"
-           "        W[...] = rng.uniform(-bound, bound, W.shape)\n"),
+    Mutant("biases drawn first", "parameters.py", "        fill(W, bound)\n        fill(b, bound)\n",
+           "        fill(b, bound)\n        fill(W, bound)\n"),
     Mutant("one bound for all", "parameters.py", "GLOROT_LOGISTIC = 6.0, 2.0", "GLOROT_LOGISTIC = 6.0, 6.0"),
     Mutant("rate scaled by epochs", "stochastic.py", "est.t_ += len(run.order)", "est.t_ += 1"),
     Mutant("rate not lowered", "solvers.py", "self._rate /= 5.0", "self._rate /= 1.0"),

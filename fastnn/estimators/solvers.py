@@ -30,6 +30,8 @@ __all__ = ["STOCHASTIC", "Solver"]
 
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 SMALLEST_RATE = 1e-6  # an adaptive rate at or below this ends the fit
+AT_A_TIME = 2048  # steps for which epsilons are made at least, where the fit has as many
+NONE_READY: tuple[int, Array] = 0, np.empty(0)
 
 
 def rule_of(solver: str, momentum: float, nesterov: bool) -> str:
@@ -77,6 +79,7 @@ class Solver:
         update = BY_NAME[rule_of(self.name, self.momentum, self.nesterov)]
         self.rule: int = update.code
         self.slots: Array = aligned((update.slots, n_parameters), dtype, np.zeros)
+        self._ready = NONE_READY  # the step from which on there are epsilons, and these
 
     def fits(self, estimator: Any, n_parameters: int) -> bool:
         """Return whether this state can go on under the estimator's present settings."""
@@ -95,6 +98,14 @@ class Solver:
     def learning_rate(self, value: float) -> None:
         self._rate = float(value)
 
+    def _epsilons(self, n: int, total: int) -> Array:
+        """Return the epsilons of the next n steps, epsilon / sqrt(1 - beta_2^t); made for several epochs at a time."""
+        start, ready = self._ready
+        if not start <= self.steps <= start + len(ready) - n:
+            t = np.arange(self.steps + 1, self.steps + 1 + max(n, min(AT_A_TIME, total - self.steps)), dtype=np.float64)
+            start, ready = self._ready = self.steps, self.epsilon / np.sqrt(1 - self.beta_2**t)
+        return ready[self.steps - start :][:n]
+
     def hyper(self, n: int, steps_per_epoch: int, total: int) -> Array:
         """Return the rows of ``hyper`` for the next n steps, shape (n, N_HYPER).
 
@@ -112,11 +123,7 @@ class Solver:
             table[:, FIRST], table[:, EPSILON], table[:, DECAY] = self.rho, self.epsilon, 0.0
         else:
             table[:, FIRST], table[:, SECOND] = self.beta_1, self.beta_2
-            power = np.arange(self.steps + 1, self.steps + n + 1, dtype=np.float64)
-            np.power(self.beta_2, power, out=power)
-            np.subtract(1, power, out=power)
-            np.sqrt(power, out=power)
-            np.divide(self.epsilon, power, out=table[:, EPSILON])
+            table[:, EPSILON] = self._epsilons(n, total)
             table[:, DECAY] = self.weight_decay if self.name == "adamw" else 0.0
         return table
 
@@ -137,6 +144,10 @@ class Solver:
         if verbose:
             print(f"{message} {told}")
         return ends
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that pickle and copy keep."""
+        return {**self.__dict__, "_ready": NONE_READY}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the slots: joblib may map them read-only from a file, and kernels write to them."""
