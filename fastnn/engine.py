@@ -20,6 +20,7 @@ from .arrays import Array, Input, aligned, as_class_weights, as_input, as_weight
 from .backends import threads_for
 from .errors import DivergenceError, require
 from .model import Model
+from .shuffling import permutation
 from .targets import Targets, as_targets
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ class Run:
     def start_epoch(self, shuffle: bool) -> None:
         """Draw the order, lay out the hyperparameters, and remember where the epoch starts."""
         if shuffle:
-            self.order = self.rng.permutation(len(self.order)).astype(np.int64, copy=False)
+            self.order = permutation(self.rng, len(self.order), self.kernels)
         first = self.optimizer.steps
         self.hyper = self.optimizer.optimizer.hyper(
             first, self.batches, steps_per_epoch=self.batches, total=self.last_step

@@ -1,4 +1,4 @@
-# Shuffle: the swaps of numpy.random.RandomState.shuffle, with the same numbers of its generator.
+# Shuffle: the swaps of numpy.random.RandomState.shuffle, and of Generator.shuffle, with the same numbers.
 #
 # For i = n - 1 ... 1 a j in 0 ... i is drawn, and the entries at i and j change places (Durstenfeld 1964, algorithm 235).
 # j is the last bits of the generator's next 32, as many as i has, thrown away where they exceed i (random_interval in

@@ -200,7 +200,8 @@ class Kernels:
     shuffle: Callable[..., None] | None = None
     """shuffle(order, next_uint32, generator, is_twister), or None
 
-    The quick way of ``numpy.random.RandomState.shuffle(order)``: order is written, int64, contiguous, of at most 2^31
-    entries.  next_uint32 and generator are addresses, of the function that gives a bit generator's next 32 bits and of
-    what it takes, from ``BitGenerator.ctypes``; whoever calls holds the generator's lock.  is_twister (bool): that
-    is a Mersenne Twister's state, 624 words of 32 bits and an int32, which of them is next; 624 where none is left."""
+    The quick way of ``numpy.random.RandomState.shuffle(order)``, and of a Generator's: order is written, int64,
+    contiguous, of at most 2^31 entries.  next_uint32 and generator are addresses, of the function that gives a bit
+    generator's next 32 bits and of what it takes, from ``BitGenerator.ctypes``; whoever calls holds the generator's
+    lock.  is_twister (bool): that is a Mersenne Twister's state, 624 words of 32 bits and an int32, which of them is
+    next; 624 where none is left."""

@@ -33,7 +33,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fastnn.errors", "fastnn._version"),  # L3
     ("fastnn.checks",),
     ("fastnn.arrays", "fastnn.schedules"),
-    ("fastnn.targets", "fastnn.initializers", "fastnn.optimizers", "fastnn.backends", "fastnn.parameters"),
+    ("fastnn.targets", "fastnn.initializers", "fastnn.optimizers", "fastnn.backends", "fastnn.parameters",
+     "fastnn.shuffling"),
     ("fastnn.model",),
     ("fastnn.callbacks", "fastnn.functional", "fastnn.predictor", "fastnn.io"),  # L4
     ("fastnn.engine",),

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import engine
 from ..arrays import Array
 from ..callbacks import Callback, FitState, History, TimeLimit
-from .draws import shuffler
+from ..shuffling import shuffler
 from .printed import Printed
 
 __all__ = ["Validation", "fit_stochastic"]
