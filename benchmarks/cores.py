@@ -25,7 +25,8 @@ SAMPLES = 50  # of some 2 ms: threads that have slept take a while to spread ove
 BARRIER = "a barrier"
 BARRIER_NOTE = (
     "The barrier is one between all threads: median, least and most of the rounds. It takes 0.06 us where their cores "
-    "share a cache, a few times as long where they do not, and 1 us and more where one core had to do for two."
+    "share a cache, a few times as long where they do not, and 1 us and more where one core had to do for two; samples "
+    "wait for the first, up to four minutes."
 )
 
 

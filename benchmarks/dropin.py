@@ -54,7 +54,10 @@ def own(side: str, threads: int) -> dict[str, int]:
 
 
 def settle(cores: Cores) -> None:
-    """Wait until idle threads of OpenBLAS sleep: they spin for 2^28 ticks, on a core that the next one needs."""
+    """Wait for cores that share a cache, then until idle threads of OpenBLAS sleep.
+
+    They spin for 2^28 ticks, on a core that the next one needs.
+    """
     cores.wait()
     if not cores.toy:
         time.sleep(0.2)

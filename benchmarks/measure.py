@@ -119,7 +119,7 @@ class Contest:
         some 0.1 s to be spread over the cores, and a call of half that length would show nothing else.
     warm_seconds : float
         Untimed calls before each sample, after ``before``, of so many seconds in all: for work that goes on for longer
-        than a sample, so that nobody's threads are timed waking up.  What takes longer than that is warm enough.
+        than a sample, so that nobody's threads are timed waking up; one call at least.
     """
 
     competitors: Sequence[Competitor]
@@ -291,8 +291,8 @@ class Rounds:
         return seconds
 
     def _warming(self, seconds: float) -> int:
-        """Return how many calls of so many seconds fit into the contest's warming up."""
-        return 0 if self.mode.toy else int(self.contest.warm_seconds / max(seconds, 1e-9))
+        """Return how many calls of so many seconds the contest's warming up takes."""
+        return 0 if self.mode.toy else math.ceil(self.contest.warm_seconds / max(seconds, 1e-9))
 
 
 def stopwatch(run: Callable[[], Any], calls: int) -> float:

@@ -43,7 +43,7 @@ def aligned(shape: int | tuple[int, ...], dtype: Any, make: Callable[..., Array]
     Raises MemoryError, with the size in words, where it cannot be had.
     """
     dtype = np.dtype(dtype)
-    size = (prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
+    size = (prod(map(int, shape)) if isinstance(shape, tuple) else shape) * dtype.itemsize
     try:
         buffer = make(size + ALIGNMENT, np.uint8)
     except (MemoryError, ValueError) as error:

@@ -119,7 +119,7 @@ def _scaled(kind: str, size: float) -> Initializer:
 
 
 def initialise(init: Any, plan: Array, rng: np.random.Generator, theta: Array) -> None:
-    """Draw the initial parameters of a network into theta, which holds zeros.
+    """Draw the initial parameters of a network into theta, which holds zeros and keeps them for init="zeros".
 
     Raises
     ------

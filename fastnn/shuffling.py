@@ -1,6 +1,7 @@
-"""The order of an epoch: NumPy's own, number for number, by a kernel that draws it in half the time or less.
+"""The order of an epoch: NumPy's own, number for number, by a kernel that draws it in half its time.
 
-NumPy takes 9 ns an entry, which is a fortieth of an epoch of a small network.
+NumPy takes 9 ns an entry, a fortieth of an epoch of a small network; the kernel 5 with a Generator's PCG64, and 3.4
+with the Mersenne Twister.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def permutation(rng: np.random.Generator, n: int, kernels: Any) -> Array:
 def shuffler(rng: np.random.RandomState | np.random.Generator, kernels: Any) -> Callable[[Array], None]:
     """Return what shuffles an order in place with the generator's numbers: ``rng.shuffle``, or its quick way.
 
-    scikit-learn shuffles an index and takes the order by it, which is the same as these swaps in the order itself.
+    A Generator's is the quick way's only where `generators_agree`, which `permutation` sees to.  scikit-learn shuffles
+    an index and takes the order by it, which is the same as these swaps in the order itself.
     """
     if kernels.shuffle is None or type(rng) not in (np.random.RandomState, np.random.Generator):
         return rng.shuffle

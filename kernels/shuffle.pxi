@@ -4,7 +4,7 @@
 # j is the last bits of the generator's next 32, as many as i has, thrown away where they exceed i (random_interval in
 # NumPy's distributions.c).  NumPy jumps on that, which no processor can foresee, and swaps through a buffer of any
 # length: 10 ns an entry.  Here numbers are drawn ahead, no more than are needed at least, so that the generator is left
-# where NumPy leaves it; those that are thrown away cost no jump: 6 ns.  Where the generator is the Mersenne Twister
+# where NumPy leaves it; those that are thrown away cost no jump: 5 to 6 ns.  Where the generator is the Mersenne Twister
 # (Matsumoto and Nishimura 1998), whose state lies open, they are drawn without a call for each: 3.4 ns.
 
 ctypedef uint32_t (*draw)(void *) noexcept nogil

@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant("alpha unscaled", "base.py", "l2_over_norm=True", "l2_over_norm=False"),
     Mutant("eps moved", "solvers.py", "table[:, EPSILON] = self._epsilons(n, total)",
            "table[:, EPSILON] = self.epsilon"),
-    Mutant("eps of the first steps again", "solvers.py", "ready[self.steps - start :][:n]", "ready[:n]"),
+    Mutant("eps of the first steps again", "solvers.py", "epsilons[self.steps - start :][:n]", "epsilons[:n]"),
     Mutant("Nesterov dropped", "solvers.py", 'return "nesterov" if nesterov else "momentum"', 'return "momentum"'),
     Mutant("bias skipped", "parameters.py", "        fill(b, bound)\n", "        fill(b.copy(), bound)\n"),
     Mutant("uniform from zero up", "draws.py", "        out -= bound\n", ""),

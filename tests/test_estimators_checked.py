@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 import fastnn
 from fastnn.estimators import checked as room
-from fastnn.estimators.checked import RULES, checked
+from fastnn.estimators.checked import TAKEN, checked
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.arange(12) % 3
@@ -45,7 +45,7 @@ HOLE[5, 1], ENDLESS[5, 1] = np.nan, -np.inf
 )
 def test_what_is_taken(monkeypatch, X, y, short):
     theirs, ours = fastnn.MLPClassifier(), fastnn.MLPClassifier()
-    expected = validate_data(theirs, X, y, **RULES)
+    expected = validate_data(theirs, X, y, **TAKEN)
     asked = []
     monkeypatch.setattr(room, "validate_data", lambda *args, **rules: asked.append(1) or validate_data(*args, **rules))
     found = checked(ours, X, y, reset=True)

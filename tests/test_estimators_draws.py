@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.random import PCG64, RandomState
 
+from fastnn.estimators import draws
 from fastnn.estimators.draws import filler, random_state
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, np.int64(77), np.uint8(3)])
+@pytest.mark.parametrize("seed", [0, 1, True, 2**32 - 1, np.int64(77), np.uint8(3)])
 def test_a_number_seeds_as_numpy_does(seed):
     theirs, ours = RandomState(seed), random_state(seed)
     for _ in range(2):
@@ -51,3 +52,11 @@ def test_uniform_numbers_are_numpys(make, dtype):
         fill(out, bound)
         np.testing.assert_array_equal(out, theirs.uniform(-bound, bound, shape).astype(dtype))
     assert ours.randint(10**9) == theirs.randint(10**9)
+
+
+def test_a_numpy_that_rounds_once_fills_by_itself(monkeypatch):
+    monkeypatch.setattr(draws, "multiplies_then_adds", lambda: False)
+    monkeypatch.setattr(draws, "_in_place", None)
+    out = np.empty((40, 5))
+    filler(RandomState(2), out.dtype)(out, 0.3)
+    np.testing.assert_array_equal(out, RandomState(2).uniform(-0.3, 0.3, (40, 5)))

@@ -30,6 +30,10 @@ def test_the_epsilon_of_every_step(monkeypatch, solver, total):
         seen += n
     made.steps = 2  # a state may be put back
     np.testing.assert_allclose(made.hyper(1, 1, total)[0, EPSILON], 1e-3 / np.sqrt(1 - 0.9**3), rtol=1e-14)
+    made.epsilon = 0.5  # and a callback may change the settings
+    np.testing.assert_allclose(made.hyper(1, 1, total)[0, EPSILON], 0.5 / np.sqrt(1 - 0.9**3), rtol=1e-14)
+    made.beta_2 = 0.5
+    np.testing.assert_allclose(made.hyper(1, 1, total)[0, EPSILON], 0.5 / np.sqrt(1 - 0.5**3), rtol=1e-14)
 
 
 def test_what_is_ready_is_not_pickled():
@@ -38,4 +42,8 @@ def test_what_is_ready_is_not_pickled():
     stored = pickle.dumps(made)
     assert len(stored) < 2000
     again = pickle.loads(stored)
+    np.testing.assert_array_equal(again.hyper(3, 3, 3), made.hyper(3, 3, 3))
+    old = made.__getstate__()
+    del old["_ready"]
+    again.__setstate__(old)  # of a pickle from before there was such a thing
     np.testing.assert_array_equal(again.hyper(3, 3, 3), made.hyper(3, 3, 3))

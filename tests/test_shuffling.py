@@ -113,6 +113,15 @@ def test_this_numpys_generators_take_the_quick_way(backend):
     assert shuffling.generators_agree(backend)
 
 
+@pytest.mark.parametrize("n", [1000, 1001])
+def test_many_entries_are_the_kernels(backend, monkeypatch, n):
+    assert backend.shuffle is None or shuffling.generators_agree(backend)  # which asks for a shuffler once
+    asked = []
+    monkeypatch.setattr(shuffling, "shuffler", lambda rng, kernels: asked.append(1) or shuffler(rng, kernels))
+    permutation(np.random.default_rng(0), n, backend)
+    assert len(asked) == (n > 1000 and backend.shuffle is not None)
+
+
 def test_a_generator_that_shuffles_otherwise_is_left_to_numpy(backend, monkeypatch):
     class Reversed(Generator):
         def permutation(self, n):

@@ -15,15 +15,15 @@ from sklearn.utils.validation import validate_data
 __all__ = ["checked"]
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # in the machine's order of bytes
-RULES = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": FLOATS}
+TAKEN = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": FLOATS}
 
 
 def checked(est: Any, X: Any, y: Any, reset: bool, **rules: Any) -> tuple[Any, Any]:
-    """Return ``validate_data(est, X, y, reset=reset, **RULES, **rules)``."""
+    """Return ``validate_data(est, X, y, reset=reset, **TAKEN, **rules)``."""
     if reset and "feature_names_in_" not in est.__dict__ and _is_plain(X, y):
         est.n_features_in_ = X.shape[1]
         return X, y
-    found: tuple[Any, Any] = validate_data(est, X, y, reset=reset, **RULES, **rules)
+    found: tuple[Any, Any] = validate_data(est, X, y, reset=reset, **TAKEN, **rules)
     return found
 
 

@@ -31,7 +31,7 @@ __all__ = ["STOCHASTIC", "Solver"]
 STOCHASTIC = ("sgd", "adam", "adamw", "rmsprop")
 SMALLEST_RATE = 1e-6  # an adaptive rate at or below this ends the fit
 AT_A_TIME = 2048  # steps for which epsilons are made at least, where the fit has as many
-NONE_READY: tuple[int, Array] = 0, np.empty(0)
+NONE_READY: tuple[tuple[float, float], int, Array] = (0.0, 0.0), 0, np.empty(0)
 
 
 def rule_of(solver: str, momentum: float, nesterov: bool) -> str:
@@ -79,7 +79,7 @@ class Solver:
         update = BY_NAME[rule_of(self.name, self.momentum, self.nesterov)]
         self.rule: int = update.code
         self.slots: Array = aligned((update.slots, n_parameters), dtype, np.zeros)
-        self._ready = NONE_READY  # the step from which on there are epsilons, and these
+        self._ready = NONE_READY  # epsilon and beta_2, the step from which on there are epsilons, and these
 
     def fits(self, estimator: Any, n_parameters: int) -> bool:
         """Return whether this state can go on under the estimator's present settings."""
@@ -100,11 +100,13 @@ class Solver:
 
     def _epsilons(self, n: int, total: int) -> Array:
         """Return the epsilons of the next n steps, epsilon / sqrt(1 - beta_2^t); made for several epochs at a time."""
-        start, ready = self._ready
-        if not start <= self.steps <= start + len(ready) - n:
-            t = np.arange(self.steps + 1, self.steps + 1 + max(n, min(AT_A_TIME, total - self.steps)), dtype=np.float64)
-            start, ready = self._ready = self.steps, self.epsilon / np.sqrt(1 - self.beta_2**t)
-        return ready[self.steps - start :][:n]
+        made_of = self.epsilon, self.beta_2
+        ready, start, epsilons = self._ready
+        if ready != made_of or not start <= self.steps <= start + len(epsilons) - n:
+            start, count = self.steps, max(n, min(AT_A_TIME, total - self.steps))
+            epsilons = self.epsilon / np.sqrt(1 - self.beta_2 ** np.arange(start + 1.0, start + 1.0 + count))
+            self._ready = made_of, start, epsilons
+        return epsilons[self.steps - start :][:n]
 
     def hyper(self, n: int, steps_per_epoch: int, total: int) -> Array:
         """Return the rows of ``hyper`` for the next n steps, shape (n, N_HYPER).
@@ -151,7 +153,7 @@ class Solver:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the slots: joblib may map them read-only from a file, and kernels write to them."""
-        self.__dict__.update(state)
+        self.__dict__.update(state, _ready=NONE_READY)
         self.slots = aligned(state["slots"].shape, state["slots"].dtype)
         self.slots[...] = state["slots"]
 
