@@ -20,7 +20,6 @@ from .arrays import Array, Input, aligned, as_class_weights, as_input, as_weight
 from .backends import threads_for
 from .errors import DivergenceError, require
 from .model import Model
-from .shuffling import permutation
 from .targets import Targets, as_targets
 
 if TYPE_CHECKING:
@@ -332,6 +331,8 @@ class Run:
     def start_epoch(self, shuffle: bool) -> None:
         """Draw the order, lay out the hyperparameters, and remember where the epoch starts."""
         if shuffle:
+            from .shuffling import permutation  # a room, and ctypes, that importing fastnn need not wait for
+
             self.order = permutation(self.rng, len(self.order), self.kernels)
         first = self.optimizer.steps
         self.hyper = self.optimizer.optimizer.hyper(
