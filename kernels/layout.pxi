@@ -246,6 +246,8 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
         rows[0] = (n_in + SPARSE_TILES - 1) // SPARSE_TILES
     elif n_in <= SMALL_LAYER // n_out:
         rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out // 8 * 8, 8))
+        if layer == 2 and plan[N_LAYERS] == 2 and plan[FEATURES] >= SLAB_INPUTS:
+            rows[0] = at_most(rows[0], evenly(n_in, (n_in + 1) // 2))  # all that there is beside the slabs, for two threads
     else:
         columns[0] = at_most(n_out, LARGE_COLUMNS)
         rows[0] = at_most(LARGE_WEIGHT_TILE // columns[0], n_in * ((n_out + columns[0] - 1) // columns[0]) // LARGE_TILES)

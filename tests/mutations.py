@@ -254,7 +254,7 @@ COMPILED = (
     ("bands.pxi", "gradients of the first band's rows", "dZ = kept_at(j, j.dz, layer, first)", "dZ = kept_at(j, j.dz, layer, 0)"),
     ("slabs.pxi", "pending step with the next batch's rows", "j.slab_rows[1], start, dZ, W, j.sgd", "j.slab_rows[0], start, dZ, W, j.sgd"),
     ("slabs.pxi", "pending step skipped", "        j.pending = True\n        i += 1", "        j.pending = i + 1 < end\n        i += 1"),
-    ("slabs.pxi", "bias with every slab", "if slab == 0 and layer_of(j.plan, 1)[BIAS]:", "if layer_of(j.plan, 1)[BIAS]:"),
+    ("slabs.pxi", "bias with every slab", "if slab == j.slabs - 1 and layer_of(j.plan, 1)[BIAS]:", "if layer_of(j.plan, 1)[BIAS]:"),
     ("slabs.pxi", "penalty over another batch's norm", "cdef double l2 = next_l2_of(j, 1)", "cdef double l2 = l2_of(j, 1)"),
     ("slabs.pxi", "after slabs, penalties of other layers alone", "    j.next_m = 0\n    j.measured = False\n", "    j.next_m = 0\n"),
     ("slabs.pxi", "second slot left behind", "copy_padded(j, start, end, j.state_2 + at, j.slab_state_2, out)", "copy_padded(j, start, end, j.state_2 + at, j.slab_state_2, False)"),
