@@ -21,6 +21,7 @@ cdef enum:
     MOST_BLOCK = 4096
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
     SMALL_WEIGHT_TILE = 1 << 10
+    CUT_WEIGHTS = 1 << 8        # of a second and last layer behind a wide first one, from which it is two tiles at least
     LARGE_WEIGHT_TILE = 3 << 13
     LARGE_TILES = 8             # of a layer at least
     LARGE_COLUMNS = 512         # whole rows, if they are no longer: what follows in memory is fetched ahead of its use
@@ -246,8 +247,8 @@ cdef i64 weight_grid(const i64 *plan, i64 layer, int sparse, i64 *rows, i64 *col
         rows[0] = (n_in + SPARSE_TILES - 1) // SPARSE_TILES
     elif n_in <= SMALL_LAYER // n_out:
         rows[0] = evenly(n_in, at_least(SMALL_WEIGHT_TILE // n_out // 8 * 8, 8))
-        if layer == 2 and plan[N_LAYERS] == 2 and plan[FEATURES] >= SLAB_INPUTS:
-            rows[0] = at_most(rows[0], evenly(n_in, (n_in + 1) // 2))  # all that there is beside the slabs, for two threads
+        if layer == 2 and plan[N_LAYERS] == 2 and plan[FEATURES] >= SLAB_INPUTS and n_in * n_out > CUT_WEIGHTS:
+            rows[0] = at_most(rows[0], evenly(n_in, (n_in + 1) // 2))  # beside the slabs: one for each of two threads
     else:
         columns[0] = at_most(n_out, LARGE_COLUMNS)
         rows[0] = at_most(LARGE_WEIGHT_TILE // columns[0], n_in * ((n_out + columns[0] - 1) // columns[0]) // LARGE_TILES)
