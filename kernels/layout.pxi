@@ -21,7 +21,7 @@ cdef enum:
     MOST_BLOCK = 4096
     SMALL_LAYER = 1 << 16       # weights; up to here a layer is cut by rows only, and its tiles are contiguous in theta
     SMALL_WEIGHT_TILE = 1 << 10
-    CUT_WEIGHTS = 1 << 8        # of a second and last layer behind a wide first one, from which it is two tiles at least
+    CUT_WEIGHTS = 1 << 8        # of a second and last layer behind a wide first one, more of which are two tiles at least
     LARGE_WEIGHT_TILE = 3 << 13
     LARGE_TILES = 8             # of a layer at least
     LARGE_COLUMNS = 512         # whole rows, if they are no longer: what follows in memory is fetched ahead of its use

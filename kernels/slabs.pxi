@@ -65,7 +65,7 @@ cdef double update_slab(
             j.rule, j.scalars, j.decay, l2_of(j, 1), 1, n, 0, W, dW, 0, NULL if j.state == NULL else j.slab_state + at,
             NULL if j.state_2 == NULL else j.slab_state_2 + at, measure,
         )
-    if slab == j.slabs - 1 and layer_of(j.plan, 1)[BIAS]:  # of two threads the other one has the second layer's
+    if slab == j.slabs - 1 and layer_of(j.plan, 1)[BIAS]:  # the second layer's are with the other of two threads
         b_at = layer_of(j.plan, 1)[B_AT]
         j.k.column_sums(j.m, n_out, kept_at(j, j.dz, 1, 0), n_out, 1, 0, j.grad + b_at * j.item)
         update_biases(j, 1, 0, n_out)

@@ -94,7 +94,17 @@ def test_slabs_with_every_update(compiled, reference, dtype, rule):
 
 @pytest.mark.parametrize(
     "sizes",
-    [(256, 1), (256, 64, 3), (257, 8, 2), (263, 16, 4), (384, 33, 5), (1200, 31, 15, 10), (2100, 7, 3), (784, 16, 10)],
+    [
+        (256, 1),
+        (256, 64, 3),
+        (257, 8, 2),
+        (263, 16, 4),
+        (288, 33, 10),
+        (384, 33, 5),
+        (1200, 31, 15, 10),
+        (2100, 7, 3),
+        (784, 16, 10),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("rule", ["sgd", "adam"])
@@ -119,9 +129,10 @@ def test_slabs_of_scaled_rows(compiled, reference, dtype, kind):
 @pytest.mark.parametrize("l2_over_norm", [False, True])
 @pytest.mark.parametrize("l2", [(0.2, 0.0), (0.0, 0.2), (0.2, 0.1)], ids=str)
 @pytest.mark.parametrize("rule", ["sgd", "rmsprop"])
-def test_penalties_of_slabs(compiled, reference, dtype, rule, l2, l2_over_norm):
+@pytest.mark.parametrize("sizes", [(320, 10, 4), (320, 30, 10)], ids=["whole", "cut"])  # the second layer
+def test_penalties_of_slabs(compiled, reference, dtype, sizes, rule, l2, l2_over_norm):
     """The penalty is that of the weights before the step, over the norm of its own batch."""
-    net = slab_net(320, 10, 4, l2=l2, l2_over_norm=l2_over_norm)
+    net = slab_net(*sizes, l2=l2, l2_over_norm=l2_over_norm)
     done = train_on_both(compiled, reference, net, dtype, rule, [8, 3, 12, 1], weighted=True)
     assert (done.losses[:, 1] > 0).all()
 
